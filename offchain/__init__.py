@@ -1,0 +1,1 @@
+"""Everything that runs off chain: capture, runner, kernels, chain client, store, agents."""

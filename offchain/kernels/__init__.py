@@ -1,0 +1,1 @@
+"""Kernels whose bits do not depend on hardware, tiling or order."""

@@ -1,0 +1,1 @@
+"""The executable specification of Crux: numpy and the standard library only."""
