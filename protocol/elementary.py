@@ -45,8 +45,8 @@ ERF_TERMS = 112  # 16**112 / 112! < 2**-151: the term has become 0 before
 
 def to_fixed(significand: int, exponent: int) -> int:
     """Return significand * 2**exponent in fixed point, truncated."""
-    shift = FRACTION + exponent
-    return significand << shift if shift >= 0 else significand >> -shift
+    places = FRACTION + exponent
+    return significand << places if places >= 0 else significand >> -places
 
 
 def exp_fixed(negative: int, x: int) -> tuple[int, int]:

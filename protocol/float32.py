@@ -57,14 +57,13 @@ def unpack(bits: int) -> tuple[int, int, int]:
 # Rounding
 
 
-def shift_and_round(magnitude: int, shift: int) -> int:
-    """Return the integer nearest to magnitude / 2**shift, ties to even; `shift` may be negative."""
-    if shift <= 0:
-        return magnitude << -shift
-    quotient = magnitude >> shift
-    remainder = magnitude - (quotient << shift)
-    half = 1 << (shift - 1)
-    if remainder > half or (remainder == half and quotient % 2 == 1):
+def shift_and_round(magnitude: int, places: int) -> int:
+    """Return the integer nearest to magnitude / 2**places, ties to even; `places` may be negative."""
+    if places <= 0:
+        return magnitude << -places
+    halves = magnitude >> (places - 1)  # the quotient, and one bit that weighs a half
+    quotient = halves >> 1
+    if halves & 1 and (quotient & 1 or magnitude & ((1 << (places - 1)) - 1)):
         return quotient + 1
     return quotient
 
@@ -104,20 +103,22 @@ def round_to_float32(sign: int, numerator: int, denominator: int) -> int:
 
 
 def add(a: int, b: int) -> int:
-    if is_nan(a) or is_nan(b):
+    # The order of the patterns without their signs is the order of the sizes, and puts NaN last.
+    larger, smaller = (a, b) if a & MAGNITUDE >= b & MAGNITUDE else (b, a)
+    if is_nan(larger):
         return NAN
-    if is_infinite(a):
-        return NAN if is_infinite(b) and a != b else a
-    if is_infinite(b):
-        return b
-    sign_a, significand_a, exponent_a = unpack(a)
-    sign_b, significand_b, exponent_b = unpack(b)
-    exponent = min(exponent_a, exponent_b)
-    total = (-1) ** sign_a * (significand_a << (exponent_a - exponent))
-    total += (-1) ** sign_b * (significand_b << (exponent_b - exponent))
+    if is_infinite(larger):
+        return NAN if smaller == larger ^ SIGN else larger
+    sign, significand, exponent_larger = unpack(larger)
+    _, significand_smaller, exponent = unpack(smaller)
+    total = significand << (exponent_larger - exponent)
+    if (a ^ b) & SIGN:
+        total -= significand_smaller
+    else:
+        total += significand_smaller
     if total == 0:
         return a & b & SIGN  # an exact zero is negative only when both operands are -0
-    return round_scaled(int(total < 0), abs(total), exponent)
+    return round_scaled(sign, total, exponent)
 
 
 def sub(a: int, b: int) -> int:
@@ -229,9 +230,9 @@ def equal(a: int, b: int) -> int:
 # Integers
 
 
-def from_int(value: int) -> int:
-    """Return RN32(value): I2F, for i32 and i64."""
-    return round_scaled(int(value < 0), abs(value), 0)
+def from_int(number: int) -> int:
+    """Return RN32(number): I2F, for i32 and i64."""
+    return round_scaled(int(number < 0), abs(number), 0)
 
 
 def to_int(a: int) -> int:
@@ -267,8 +268,8 @@ def quantize(x: int, m: int, bits: int) -> int:
         magnitude = limit
     else:
         _, significand, exponent = unpack(x)
-        shift = exponent_above(m) - (bits - 1) - exponent
-        magnitude = min(shift_and_round(significand, shift), limit)
+        places = exponent_above(m) - (bits - 1) - exponent
+        magnitude = min(shift_and_round(significand, places), limit)
     return -magnitude if x & SIGN else magnitude
 
 
