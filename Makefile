@@ -1,0 +1,51 @@
+# `make demo` and `make test` need Python 3.11+ and nothing else; see `make help`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Arguments for the test runner: make test ARGS="tests/unit -k escrow"
+ARGS ?= tests
+
+# ape looks for anvil on PATH; protocol and offchain are imported from the checkout.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYTHONPATH := $(CURDIR)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test test-long demo bench bench-gpu lint compile format clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
+	  | while IFS='|' read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: ## Install everything into .venv and node_modules (a second run does nothing)
+	@$(PYTHON) scripts/setup.py
+
+test: lint compile ## Lint, types, contracts and all tests but the long ones
+	ape test --network ethereum:local:foundry $(ARGS)
+
+test-long: setup compile ## The tests that are marked long
+	ape test --network ethereum:local:foundry -m long $(ARGS)
+
+demo: compile ## Train, claim, challenge and decide, on a chain of its own
+	crux demo
+
+bench: compile ## Measure gas, steps and hashing; figures go to docs/benchmarks.md
+	python scripts/bench.py
+
+bench-gpu: setup ## Measure the kernels and steps on a CUDA device
+	python scripts/bench.py --device cuda
+
+lint: setup ## ruff and mypy
+	ruff check .
+	mypy
+
+# ape does not recompile the importers of an edited module, so everything is compiled anew.
+compile: setup ## Compile the contracts
+	ape compile --force
+
+format: setup ## Put the Python sources into standard form
+	ruff format .
+	ruff check --fix .
+
+clean: ## Remove what was installed and built
+	rm -rf $(VENV) node_modules .build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,18 @@
+"""Settings that every test shares: the same examples in every run, on every machine."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# derandomize: examples follow from the test's source alone, so a failure can be repeated.
+# deadline: the first call compiles contracts, and machines differ.
+_COMMON = settings(
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("default", parent=_COMMON, max_examples=100)
+settings.register_profile("quick", parent=_COMMON, max_examples=10)
+settings.register_profile("thorough", parent=_COMMON, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
