@@ -110,7 +110,7 @@ def get_leaf_data(data: bytes | memoryview, index: int) -> bytes:
 
 def compute_tensor_tree(array: Array) -> Tree:
     """Tree over a tensor's little-endian row-major bytes."""
-    data = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)).cast("B")
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
     leaves = [
         compute_leaf(get_leaf_data(data, i)) for i in range(compute_leaf_count(len(data)))
     ]

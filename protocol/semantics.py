@@ -8,13 +8,14 @@ divide and square root are IEEE 754 operations of numpy, everything else is inte
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from protocol import elementary, threefry
 from protocol.instructions import LEGALITY, Instruction, Opcode, Operand
-from protocol.types import CANONICAL_NAN, Array, Dtype
+from protocol.types import CANONICAL_NAN, Array
 
 F32Array = npt.NDArray[np.float32]
 I32Array = npt.NDArray[np.int32]
@@ -42,11 +43,13 @@ def canonicalize(values: F32Array) -> F32Array:
 def compute_sortable(values: F32Array) -> I32Array:
     """Integers in the order of the floats they stand for, -0 below +0; its own inverse on bits."""
     bits = np.ascontiguousarray(values).view(np.int32)
-    return bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
+    keys: I32Array = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
+    return keys
 
 
 def _from_sortable(keys: I32Array) -> F32Array:
-    return (keys ^ ((keys >> 31) & np.int32(0x7FFFFFFF))).view(np.float32)
+    bits: I32Array = keys ^ ((keys >> 31) & np.int32(0x7FFFFFFF))
+    return bits.view(np.float32)
 
 
 def _pointwise(function: Callable[[int], int], x: F32Array) -> F32Array:
@@ -138,32 +141,32 @@ def minimum(x: F32Array, y: F32Array) -> F32Array:
 
 def less_than(x: F32Array, y: F32Array) -> I32Array:
     """1 where x < y, else 0 (also where a NaN is involved)."""
-    return (x < y).astype(np.int32)
+    return np.less(x, y).astype(np.int32)
 
 
 def less_equal(x: F32Array, y: F32Array) -> I32Array:
     """1 where x <= y, else 0."""
-    return (x <= y).astype(np.int32)
+    return np.less_equal(x, y).astype(np.int32)
 
 
 def equal(x: F32Array, y: F32Array) -> I32Array:
     """1 where x equals y (zeros of both signs are equal), else 0."""
-    return (x == y).astype(np.int32)
+    return np.equal(x, y).astype(np.int32)
 
 
 def bitwise_and(x: I32Array, y: I32Array) -> I32Array:
     """Bitwise and; on booleans the logical one."""
-    return x & y
+    return np.bitwise_and(x, y)
 
 
 def bitwise_or(x: I32Array, y: I32Array) -> I32Array:
     """Bitwise or; on booleans the logical one."""
-    return x | y
+    return np.bitwise_or(x, y)
 
 
 def logical_not(x: I32Array) -> I32Array:
     """1 where x is 0, else 0."""
-    return (x == 0).astype(np.int32)
+    return np.equal(x, 0).astype(np.int32)
 
 
 def select(condition: I32Array, x: Array, y: Array) -> Array:
@@ -188,17 +191,17 @@ def int_mul(x: I32Array, y: I32Array) -> I32Array:
 
 def int_less_than(x: I32Array, y: I32Array) -> I32Array:
     """1 where x < y, else 0."""
-    return (x < y).astype(np.int32)
+    return np.less(x, y).astype(np.int32)
 
 
 def int_less_equal(x: I32Array, y: I32Array) -> I32Array:
     """1 where x <= y, else 0."""
-    return (x <= y).astype(np.int32)
+    return np.less_equal(x, y).astype(np.int32)
 
 
 def int_equal(x: I32Array, y: I32Array) -> I32Array:
     """1 where x equals y, else 0."""
-    return (x == y).astype(np.int32)
+    return np.equal(x, y).astype(np.int32)
 
 
 def from_int(x: I32Array) -> F32Array:
@@ -209,7 +212,8 @@ def from_int(x: I32Array) -> F32Array:
 def to_int(x: F32Array) -> I32Array:
     """Truncation towards zero, limited to the range of i32; 0 for NaN."""
     wide = np.where(np.isnan(x), 0.0, x.astype(np.float64))
-    return np.trunc(np.clip(wide, -(2.0**31), 2.0**31 - 1)).astype(np.int32)
+    whole: I32Array = np.trunc(np.clip(wide, -(2.0**31), 2.0**31 - 1)).astype(np.int32)
+    return whole
 
 
 def quantize(x: F32Array, m: F32Array, bits: int) -> I32Array:
@@ -223,7 +227,8 @@ def quantize(x: F32Array, m: F32Array, bits: int) -> I32Array:
     usable = np.isfinite(m) & (m != 0) & ~np.isnan(x)
     exponent = _compute_exponent(np.where(usable, m, np.float32(1)))
     scaled = np.ldexp(np.where(usable, x, 0).astype(np.float64), bits - 1 - exponent)
-    return np.clip(np.rint(scaled), -limit, limit).astype(np.int32)
+    whole: I32Array = np.clip(np.rint(scaled), -limit, limit).astype(np.int32)
+    return whole
 
 
 def dequantize(
@@ -257,17 +262,19 @@ def copy(x: Array) -> Array:
     return np.array(x)
 
 
-# --- Folds (the last axis of a folded operand is the fold axis) ------------------------------------
+# --- Folds (the last axis of a folded operand is the fold axis) -----------------------------------
 
 
 def dot(x: I32Array, y: I32Array) -> I64Array:
     """Sum over k of x[k] * y[k], exact."""
-    return (x.astype(np.int64) * y.astype(np.int64)).sum(axis=-1)
+    total: I64Array = np.sum(x.astype(np.int64) * y.astype(np.int64), axis=-1)
+    return total
 
 
 def integer_sum(x: I32Array) -> I64Array:
     """Sum over k of x[k], exact."""
-    return x.astype(np.int64).sum(axis=-1)
+    total: I64Array = np.sum(x.astype(np.int64), axis=-1)
+    return total
 
 
 def fold_maximum(x: F32Array) -> F32Array:
@@ -284,10 +291,11 @@ def fold_absolute_maximum(x: F32Array) -> F32Array:
 def match_sum(index: I32Array, value: I32Array, wanted: I32Array) -> I64Array:
     """Sum of value[k] over the k with index[k] equal to `wanted`, exact."""
     matches = index == wanted[..., np.newaxis]
-    return np.where(matches, value, 0).astype(np.int64).sum(axis=-1)
+    total: I64Array = np.sum(np.where(matches, value, 0).astype(np.int64), axis=-1)
+    return total
 
 
-# --- Memory ----------------------------------------------------------------------------------------
+# --- Memory ---------------------------------------------------------------------------------------
 
 
 def const(instruction: Instruction) -> Array:
@@ -341,7 +349,7 @@ def random(instruction: Instruction, counter: I32Array) -> I32Array:
     return np.array(words, dtype=np.int32).reshape(instruction.shape)
 
 
-# --- Execution of one instruction ------------------------------------------------------------------
+# --- Execution of one instruction -----------------------------------------------------------------
 
 
 def compute_positions(operand: Operand, shape: tuple[int, ...] | None = None) -> I64Array:
@@ -401,7 +409,7 @@ def execute(instruction: Instruction, sources: tuple[Array, ...], outside: Outsi
     opcode, attributes = instruction.opcode, instruction.attributes
     folded = LEGALITY[opcode].folded
     whole = opcode in (Opcode.GATHER, Opcode.CONCAT)
-    read = []
+    read: list[npt.NDArray[Any]] = []
     for number, (operand, source) in enumerate(zip(instruction.operands, sources)):
         if whole and not (opcode is Opcode.GATHER and number == 1):
             read.append(source)
