@@ -58,7 +58,7 @@ def unpack(bits: int) -> tuple[int, int, int]:
 
 
 def shift_and_round(magnitude: int, places: int) -> int:
-    """Return the integer nearest to magnitude / 2**places, ties to even; `places` may be negative."""
+    """Return the integer nearest to magnitude / 2**places, ties to even, for any `places`."""
     if places <= 0:
         return magnitude << -places
     halves = magnitude >> (places - 1)  # the quotient, and one bit that weighs a half

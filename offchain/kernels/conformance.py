@@ -146,7 +146,7 @@ def check_function(
     kernel: Kernel | None = None,
     progress: Progress | None = None,
 ) -> ConformanceReport:
-    """Run `kernel` (default: the runner's) over the patterns 0, stride, 2 * stride ... and judge it.
+    """Judge `kernel` (default: the runner's) on the patterns 0, stride, 2 * stride ...
 
     Memory stays below 100 MiB. Raises `UnknownFunction`.
     """
@@ -188,7 +188,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from rich.console import Console
     from rich.progress import Progress as ProgressBar
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import TaskID, TimeElapsedColumn, TimeRemainingColumn
 
     parser = argparse.ArgumentParser(prog="python -m offchain.kernels.conformance")
     parser.add_argument("--function", choices=list(FUNCTIONS), help="one only; default: all")
@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
         for name in [options.function] if options.function else FUNCTIONS:
             task = bar.add_task(name, total=None)
 
-            def show(done: int, total: int, task=task) -> None:  # type: ignore[no-untyped-def]
+            def show(done: int, total: int, task: TaskID = task) -> None:
                 bar.update(task, completed=done, total=total)
 
             reports.append(
