@@ -71,4 +71,11 @@ def expand(kind: str, inputs: tuple[Value, ...], attributes: Attributes) -> list
     return code.instructions
 
 
-from protocol.operators import indexing, memory, pointwise, reductions  # noqa: E402, F401
+from protocol.operators import (  # noqa: E402, F401
+    activations,
+    indexing,
+    memory,
+    normalization,
+    pointwise,
+    reductions,
+)

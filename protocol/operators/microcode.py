@@ -8,6 +8,8 @@ fold needs unit stride.
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
+import numpy as np
+
 from protocol.instructions import LEGALITY, Instruction, Kind, Opcode, Operand, Source
 from protocol.types import Dtype, Shape, compute_size
 from protocol.views import View, contiguous
@@ -104,6 +106,10 @@ class Microcode:
         """A tensor filled with one value: f32 bits, or an i32."""
         return self._emit(Opcode.CONST, shape, (), attributes=(bits,), dtype=dtype)
 
+    def float_constant(self, value: float) -> Value:
+        """A scalar of the binary32 nearest to `value`."""
+        return self.constant((), Dtype.F32, int(np.float32(value).view(np.uint32)))
+
     def iota(self, shape: Shape, axis: int) -> Value:
         """Positions along an axis."""
         return self._emit(Opcode.IOTA, shape, (), attributes=(axis,))
@@ -183,6 +189,11 @@ class Microcode:
         integers, largest = self.quantized(value, SUM_BITS)
         accumulator = self._fold(Opcode.SUM, value.shape[:-1], integers)
         return self.map(Opcode.DEQUANTIZE, accumulator, largest, attributes=(SUM_BITS, 0))
+
+    def mean(self, value: Value) -> Value:
+        """Float32 sum along the last axis, divided by the axis's length."""
+        count = self.float_constant(value.shape[-1])
+        return self.map(Opcode.DIV, self.total(value), count)
 
     def dot(self, a: Value, b: Value, bits_a: int, bits_b: int) -> Value:
         """a of [..., M, K] against b of [..., N, K] -> [..., M, N]; leading axes broadcast."""

@@ -14,6 +14,12 @@ def _sum(code: Microcode, values: tuple[Value, ...], attributes: Attributes) -> 
     return code.total(values[0])
 
 
+@operator("mean", 1)
+def _mean(code: Microcode, values: tuple[Value, ...], attributes: Attributes) -> Value:
+    """[..., K] -> [...]: the sum divided by K."""
+    return code.mean(values[0])
+
+
 @operator("amax", 1)
 def _amax(code: Microcode, values: tuple[Value, ...], attributes: Attributes) -> Value:
     """[..., K] -> [...]."""
@@ -38,6 +44,17 @@ def _softmax(code: Microcode, values: tuple[Value, ...], attributes: Attributes)
     """exp(x - max) / sum(exp(x - max)) along the last axis."""
     exponentials = code.map(Opcode.EXP, _shifted(code, values[0]))
     return code.map(Opcode.DIV, exponentials, code.total(exponentials).unsqueeze(-1))
+
+
+@operator("safe_softmax", 1)
+def _safe_softmax(code: Microcode, values: tuple[Value, ...], attributes: Attributes) -> Value:
+    """softmax, but 0 where every element along the axis is -inf (a row masked completely)."""
+    x = values[0]
+    largest = code.maximum(x).unsqueeze(-1)
+    exponentials = code.map(Opcode.EXP, code.map(Opcode.SUB, x, largest))
+    result = code.map(Opcode.DIV, exponentials, code.total(exponentials).unsqueeze(-1))
+    masked = code.map(Opcode.EQ, largest, code.float_constant(float("-inf")))
+    return code.map(Opcode.SELECT, masked, code.float_constant(0.0), result)
 
 
 @operator("log_softmax", 1)
