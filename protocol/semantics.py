@@ -42,13 +42,13 @@ def canonicalize(values: F32Array) -> F32Array:
 
 def compute_sortable(values: F32Array) -> I32Array:
     """Integers in the order of the floats they stand for, -0 below +0; its own inverse on bits."""
-    bits = np.ascontiguousarray(values).view(np.int32)
+    bits = np.array(values, dtype=np.float32).view(np.int32)
     keys: I32Array = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
     return keys
 
 
 def _from_sortable(keys: I32Array) -> F32Array:
-    bits: I32Array = keys ^ ((keys >> 31) & np.int32(0x7FFFFFFF))
+    bits = np.array(keys ^ ((keys >> 31) & np.int32(0x7FFFFFFF)), dtype=np.int32)
     return bits.view(np.float32)
 
 
