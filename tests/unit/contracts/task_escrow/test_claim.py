@@ -1,0 +1,84 @@
+from dataclasses import replace
+
+import boa
+import pytest
+
+from protocol.merkle import compute_node
+from tests.economy import (
+    CHALLENGE_SECONDS,
+    CLAIM_PENDING,
+    CLAIMED,
+    LEASE_SECONDS,
+    compute_claim_tree,
+    compute_hash,
+    get_event,
+)
+
+
+@pytest.mark.parametrize("segments", [1, 2, 3, 4, 5, 8, 9, 1000])
+def test_claim__proved__is_pending(economy, segments):
+    task_id = economy.post(replace(economy.terms, segments=segments))
+    economy.assign(task_id)
+    claim_id = economy.claim(task_id)
+    event = get_event(economy.escrow, "TaskClaimed")
+    tree = compute_claim_tree(segments)
+    final, deadline = tree.get_node(0, segments - 1), boa.env.timestamp + CHALLENGE_SECONDS
+    assert (event["task_id"], event["claim_id"], event["worker"]) == (1, 1, economy.worker)
+    assert (event["root"], event["final_state_root"]) == (tree.root, final)
+    assert event["challenge_deadline"] == deadline
+    expected = (task_id, economy.worker, tree.root, final, deadline, 0, CLAIM_PENDING)
+    assert economy.escrow.claim_of(claim_id) == expected
+    task = economy.escrow.task_of(task_id)
+    assert (task.status, task.claim_id) == (CLAIMED, claim_id)
+
+
+def test_claim__largest_tree__needs_twenty_siblings(economy):
+    task_id = economy.post(replace(economy.terms, segments=2**20))
+    economy.assign(task_id)
+    node = leaf = compute_hash("last")
+    path = [compute_hash(f"sibling {i}") for i in range(20)]
+    for sibling in path:
+        node = compute_node(sibling, node)
+    economy.escrow.claim(task_id, node, leaf, path, sender=economy.worker)
+
+
+def test_claim__false_final_state__reverts(economy):
+    task_id = economy.post()
+    economy.assign(task_id)
+    tree = compute_claim_tree()
+    leaf, path = tree.get_node(0, 4), tree.get_path(4)
+    message = "escrow: final state not in claim"
+    attempts = [
+        (tree.root, compute_hash("other"), path),  # not in the tree
+        (tree.root, tree.get_node(0, 3), tree.get_path(3)),  # an earlier state
+        (tree.root, tree.get_node(1, 2), path[1:]),  # a node, with a shorter path
+        (tree.root, tree.root, []),
+        (compute_node(compute_hash("left"), tree.root), leaf, [*path, compute_hash("left")]),
+        (compute_hash("other"), leaf, path),
+    ]
+    for root, final, siblings in attempts:
+        with boa.reverts(message):
+            economy.escrow.claim(task_id, root, final, siblings, sender=economy.worker)
+
+
+def test_claim__at_the_end_of_the_lease__is_the_last_moment(economy):
+    first, second = economy.post(), economy.post()
+    economy.assign(first)
+    economy.assign(second)
+    boa.env.time_travel(seconds=LEASE_SECONDS)
+    economy.claim(first)
+    boa.env.time_travel(seconds=1)
+    with boa.reverts("escrow: lease over"):
+        economy.claim(second)
+
+
+def test_claim__refused__reverts(economy):
+    task_id = economy.post()
+    with boa.reverts("escrow: not assigned"):
+        economy.claim(task_id)
+    economy.assign(task_id)
+    with boa.reverts("escrow: not the worker"):
+        economy.claim(task_id, economy.submitter)
+    economy.claim(task_id)
+    with boa.reverts("escrow: not assigned"):
+        economy.claim(task_id)
