@@ -50,11 +50,10 @@ def test_hard_cases__decided_by_exact_integers(name: str) -> None:
 
 def test_hard_cases__a_library_that_errs_there__is_put_right() -> None:
     arguments = to_tensor(list(unary.HARD_CASES["log"]))
-    wrong = torch.zeros_like(arguments)
-    fixed = unary.apply_hard_cases("log", arguments, wrong)
-    assert conformance.to_patterns(fixed) == list(unary.HARD_CASES["log"].values())
-    others = torch.ones(3)
-    assert torch.equal(unary.apply_hard_cases("log", others, wrong[:3]), wrong[:3])
+    results = unary.apply_hard_cases_("log", arguments, torch.zeros_like(arguments))
+    assert conformance.to_patterns(results) == list(unary.HARD_CASES["log"].values())
+    others = unary.apply_hard_cases_("log", torch.ones(3), torch.zeros(3))
+    assert torch.equal(others, torch.zeros(3))
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -125,6 +124,23 @@ def test_check_function__unknown_name__is_refused() -> None:
 def test_kernel__other_dtype__is_refused() -> None:
     with pytest.raises(TypeError, match="float32 tensors, not torch.float64"):
         unary.exp(torch.zeros(2, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_kernel__shapes_strides_and_threads__same_bits(name: str, device: str) -> None:
+    kernel = FUNCTIONS[name].kernel
+    x = conformance.arguments(0, 600 * 500, 14_317, device).reshape(600, 500)
+    whole = kernel(x).view(torch.int32)
+    assert torch.equal(kernel(x.T).view(torch.int32), whole.T)
+    assert torch.equal(kernel(x[7, 3]).view(torch.int32), whole[7, 3])
+    assert kernel(x[:0]).shape == (0, 500)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1 if threads > 1 else 2)
+        assert torch.equal(kernel(x).view(torch.int32), whole)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_canonicalize_nan__payloads_and_strides__one_pattern() -> None:
