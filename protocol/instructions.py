@@ -165,7 +165,7 @@ LEGALITY: dict[Opcode, Legality] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Operand:
     """One operand: a source tensor and the index map that reads it.
 
@@ -180,7 +180,7 @@ class Operand:
     view: View
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Instruction:
     """One entry of an operator's microcode; its output is row-major and contiguous."""
 
@@ -203,8 +203,8 @@ class Instruction:
 
 
 def encode_words(words: list[int]) -> bytes:
-    """ABI encoding of a static tuple of integers: 32 bytes each, two's complement."""
-    return b"".join((word % 2**256).to_bytes(32, "big") for word in words)
+    """ABI encoding of a static tuple of integers below 2**255: 32 bytes each, two's complement."""
+    return b"".join([word.to_bytes(32, "big", signed=True) for word in words])
 
 
 def _encode_operand(operand: Operand | None) -> list[int]:

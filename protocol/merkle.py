@@ -32,11 +32,12 @@ ZERO_LEAF = compute_leaf(bytes(LEAF_BYTES))
 
 
 class Tree:
-    """A tree held level by level; levels[0] are the leaves without padding."""
+    """A tree held level by level; levels[0] are the leaves without padding.
+
+    A tree without leaves is all padding: the root of no values is the zero value.
+    """
 
     def __init__(self, leaves: Sequence[bytes], padding: bytes, height: int | None = None):
-        if not leaves:
-            raise ValueError("tree: no leaves")
         self.count = len(leaves)
         self.height = compute_ceil_log2(len(leaves)) if height is None else height
         if len(leaves) > 2**self.height:
@@ -111,9 +112,7 @@ def get_leaf_data(data: bytes | memoryview, index: int) -> bytes:
 def compute_tensor_tree(array: Array) -> Tree:
     """Tree over a tensor's little-endian row-major bytes."""
     data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    leaves = [
-        compute_leaf(get_leaf_data(data, i)) for i in range(compute_leaf_count(len(data)))
-    ]
+    leaves = [compute_leaf(get_leaf_data(data, i)) for i in range(compute_leaf_count(len(data)))]
     return Tree(leaves, ZERO_LEAF)
 
 

@@ -12,9 +12,17 @@ from hashlib import sha256
 
 from protocol.instructions import Instruction, Source, encode_instruction, encode_words
 from protocol.merkle import Tree, compute_vector_tree
-from protocol.operators import expand
+from protocol.operators import UnknownOperator, expand
 from protocol.operators.microcode import Value
-from protocol.types import INPUTS_MAX, Dtype, Root, Shape, compute_size
+from protocol.rejections import InstructionCountOutOfRange, UnfitOperator, UnknownKind
+from protocol.types import (
+    INPUTS_MAX,
+    INSTRUCTIONS_TOTAL_MAX,
+    Dtype,
+    Root,
+    Shape,
+    compute_size,
+)
 from protocol.views import View
 
 FORMAT_VERSION = 1
@@ -84,17 +92,37 @@ class Program:
 
     @cached_property
     def microcode(self) -> tuple[tuple[Instruction, ...], ...]:
-        """Instructions of every operator. Raises what `operators.expand` raises."""
+        """Instructions of every operator; inputs must name earlier operators.
+
+        Raises UnknownKind, UnfitOperator, and InstructionCountOutOfRange as soon as there are
+        more than INSTRUCTIONS_TOTAL_MAX.
+        """
         code: list[tuple[Instruction, ...]] = []
-        for operator in self.operators:
+        total = 0
+        for index, operator in enumerate(self.operators):
             inputs = []
             for position, item in enumerate(operator.inputs):
                 output = code[item.producer][-1]
-                inputs.append(
-                    Value(Source.INPUT, position, output.dtype, output.size, item.view)
+                inputs.append(Value(Source.INPUT, position, output.dtype, output.size, item.view))
+            try:
+                code.append(tuple(expand(operator.kind, tuple(inputs), operator.attributes)))
+            except UnknownOperator as error:
+                raise UnknownKind(f"{self.describe(index)}: {error}") from error
+            except (ValueError, ArithmeticError, LookupError, AttributeError) as error:
+                raise UnfitOperator(f"{self.describe(index)}: {error}") from error
+            total += len(code[-1])
+            if total > INSTRUCTIONS_TOTAL_MAX:
+                raise InstructionCountOutOfRange(
+                    f"{self.describe(index)}: {total} instructions up to here, "
+                    f"limit {INSTRUCTIONS_TOTAL_MAX}"
                 )
-            code.append(tuple(expand(operator.kind, tuple(inputs), operator.attributes)))
         return tuple(code)
+
+    def describe(self, operator: int) -> str:
+        """An operator in words, for messages: `operator 17 (matmul, model.py:12)`."""
+        item = self.operators[operator]
+        note = f", {item.source}" if item.source else ""
+        return f"operator {operator} ({item.kind}{note})"
 
     def get_output(self, operator: int) -> Instruction:
         """The instruction whose output is the operator's output."""

@@ -31,10 +31,16 @@ OPERANDS_MAX = 3  # SELECT, DEQUANTIZE and MATCH_SUM have three
 ATTRIBUTES_MAX = 4
 INPUTS_MAX = 2**3  # = 8: inputs of one operator
 INSTRUCTIONS_MAX = 2**6  # = 64: instructions of one operator
+INSTRUCTIONS_TOTAL_MAX = 2**18  # = 262,144: of a program; what a validator holds in memory
 OPERATORS_MAX = 2**16
 SLOTS_MAX = 2**16
 FIELDS_MAX = 2**4
-ELEMENTS_MAX = 2**32  # per tensor: a path of 22 hashes, and RANDOM counts positions in 32 bits
+ROWS_MAX = 2**20  # records per step
+REPORTED_MAX = 2**6
+NAME_LENGTH_MAX = 2**8  # characters of a slot's, field's, operator kind's or reported name
+SOURCE_LENGTH_MAX = 2**10  # characters of an operator's note on where it came from
+LIST_LENGTH_MAX = 2 * RANK_MAX  # of an attribute that is a list: a pair per axis
+ELEMENTS_MAX = 2**32  # per tensor: a path of 24 hashes, and RANDOM counts positions in 32 bits
 FOLD_MAX = 2**28
 STEPS_MAX = 2**40
 SEGMENTS_MAX = 2**20
@@ -46,6 +52,8 @@ LEAF_BYTES = 2**10  # a tensor's leaf: 256 elements of four bytes, 128 of eight
 CHUNK_LENGTH = 2**8  # = 256: elements of a fold that the chain folds at once
 REVEAL_ARITY = 2**5  # = 32: descendants that one reveal opens
 REVEAL_DEPTH = 5  # log2(REVEAL_ARITY)
+BITS_MIN = 2  # of QUANTIZE: one bit besides the sign
+BITS_MAX = 24  # a float32 has no more
 ACCUMULATOR_BITS = 62  # |accumulator| <= 2**62, so that no order of additions overflows an i64
 
 

@@ -13,7 +13,7 @@ class NotAView(ValueError):
     """The elements asked for do not lie at constant strides; copy the tensor first."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class View:
     """Shape and position arithmetic of an operand: element i lies at offset + sum(strides * i)."""
 
