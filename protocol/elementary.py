@@ -6,8 +6,8 @@ that `contracts/modules/elementary.vy` mirrors this file line by line.
 
 Why the rounding is right. Let d be the distance of the exact result from the nearest rounding
 boundary (a midpoint of two neighbouring binary32 numbers), relative to the result. If the
-approximation is nearer to the exact result than d, both round alike. By theorem (Lindemann) no
-result is itself a boundary, except exp(0), log(1), tanh(0) and erf(0), which come out exact.
+approximation is nearer to the exact result than d, both round alike; and d is never 0, as the
+table shows. The rational results exp(0), log(1), tanh(0) and erf(0) come out exact.
 
     function   error below   smallest d, and the argument that has it
     exp        2**-100       2**-52.6   0xc16912cd = -0x1.d2259ap+3
