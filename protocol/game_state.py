@@ -1,0 +1,184 @@
+"""What a game of `protocol.game` remembers, whose time runs, and who gets the bond."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from protocol import clock
+from protocol.merkle import ZERO_VALUE
+from protocol.types import (
+    CHUNK_LENGTH,
+    FOLD_MAX,
+    INSTRUCTIONS_MAX,
+    OPERATORS_MAX,
+    PATH_MAX,
+    REVEAL_DEPTH,
+    SEGMENT_LENGTH_MAX,
+    SEGMENTS_MAX,
+    SLOTS_MAX,
+    Root,
+    Seconds,
+    Seed,
+    StepIndex,
+    Wei,
+    compute_ceil_log2,
+)
+
+WHOLE_BPS = 10_000  # basis points of a whole
+
+
+class Level(IntEnum):
+    """The vectors of a game, from the coarsest to the finest."""
+
+    SEGMENT = 0
+    STEP = 1
+    SLOT = 2
+    OPERATOR = 3
+    INSTRUCTION = 4
+    ELEMENT = 5
+    CHUNK = 6
+
+
+class Stage(IntEnum):
+    """What is owed: PICK and PICK_ELEMENT by the challenger, the others by the worker."""
+
+    REVEAL = 1
+    PICK = 2
+    EXPAND = 3
+    REVEAL_LEAF = 4
+    PICK_ELEMENT = 5
+    PROVE = 6
+    ENDED = 7
+
+
+class Outcome(IntEnum):
+    """How a game has ended."""
+
+    NONE = 0
+    WORKER_WON = 1
+    CHALLENGER_WON = 2
+    DROPPED = 3
+
+
+# Tallest tree of each level.
+HEIGHTS_MAX = {
+    Level.SEGMENT: compute_ceil_log2(SEGMENTS_MAX),
+    Level.STEP: compute_ceil_log2(SEGMENT_LENGTH_MAX),
+    Level.SLOT: compute_ceil_log2(SLOTS_MAX),
+    Level.OPERATOR: compute_ceil_log2(OPERATORS_MAX),
+    Level.INSTRUCTION: compute_ceil_log2(INSTRUCTIONS_MAX),
+    Level.ELEMENT: PATH_MAX,
+    Level.CHUNK: compute_ceil_log2(FOLD_MAX // CHUNK_LENGTH),
+}
+EXPANSIONS = len(Level) - 1
+# Rounds of reveal and pick, expansions, the leaf and the element, the proof.
+MOVES_MAX = 2 * sum(-(-h // REVEAL_DEPTH) for h in HEIGHTS_MAX.values()) + EXPANSIONS + 3  # = 63
+# Expansions to these levels make the worker execute again, and their first picks the challenger.
+REEXECUTED = (Level.STEP, Level.OPERATOR, Level.INSTRUCTION)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What a deployment chooses."""
+
+    worker_seconds: Seconds
+    challenger_seconds: Seconds
+    minimum_move_seconds: Seconds
+    bond: Wei
+    worker_award_bps: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a game is about: a claim and the terms of its task."""
+
+    worker: str
+    claim_root: Root
+    program_root: Root
+    genesis_root: Root
+    dataset_root: Root
+    seed: Seed
+    records: int
+    segments: int
+    segment_length: int
+    reexecution_seconds: Seconds
+
+
+@dataclass(frozen=True)
+class Game:
+    """One game. `index` is the contested node's place at `height` above its vector's leaves."""
+
+    preset: Preset
+    subject: Subject
+    challenger: str
+    node: Root
+    count: int  # leaves of the level's vector
+    height: int
+    since: Seconds
+    worker_left: Seconds
+    challenger_left: Seconds
+    stage: Stage
+    level: Level = Level.SEGMENT
+    outcome: Outcome = Outcome.NONE
+    move: int = 0  # moves made so far
+    index: int = 0
+    indices: tuple[int, ...] = (0,) * len(Level)  # contested leaves; the element for ELEMENT
+    step_root: Root = ZERO_VALUE
+    operator_trace_root: Root = ZERO_VALUE
+    instruction_trace_root: Root = ZERO_VALUE
+    chunk_root: Root = ZERO_VALUE
+    size: int = 0  # elements of the contested tensor
+    dtype: int = 0
+    chunks: int = 0  # accumulators of one element's fold; 1 where there is no level CHUNK
+    claim_slashed: bool = False
+
+    @property
+    def depth(self) -> int:
+        """Generations that the next reveal goes down."""
+        return min(REVEAL_DEPTH, self.height)
+
+    @property
+    def step(self) -> StepIndex:
+        """The contested step since genesis, once it is known."""
+        segment, step = self.indices[Level.SEGMENT], self.indices[Level.STEP]
+        return StepIndex(segment * self.subject.segment_length + step)
+
+    def is_challenger_owing(self) -> bool:
+        """Whether the challenger owes the move; otherwise the worker, until the game has ended."""
+        return self.stage in (Stage.PICK, Stage.PICK_ELEMENT)
+
+
+# --- Clocks and money -----------------------------------------------------------------------------
+
+
+def compute_extra(game: Game) -> Seconds:
+    """Uncharged time of the owed move, where the party has to execute again."""
+    expanding = game.stage is Stage.EXPAND and game.level + 1 in REEXECUTED
+    untouched = game.height == compute_ceil_log2(game.count)
+    picking = game.stage is Stage.PICK and game.level in REEXECUTED and untouched
+    return game.subject.reexecution_seconds if expanding or picking else Seconds(0)
+
+
+def compute_allowance(game: Game) -> Seconds:
+    """Time from `since` that the owed move has."""
+    left = game.challenger_left if game.is_challenger_owing() else game.worker_left
+    return clock.compute_allowance(left, game.preset.minimum_move_seconds, compute_extra(game))
+
+
+def compute_deadline(game: Game) -> Seconds:
+    """The last second at which the owed move can be made; 0 when the game has ended."""
+    return Seconds(0 if game.stage is Stage.ENDED else game.since + compute_allowance(game))
+
+
+def compute_max_duration(preset: Preset, reexecution_seconds: Seconds) -> Seconds:
+    """Time after which anybody can end a game, whatever both sides do (G5)."""
+    budgets = preset.worker_seconds + preset.challenger_seconds
+    extras = 2 * len(REEXECUTED) * reexecution_seconds
+    return Seconds(budgets + MOVES_MAX * preset.minimum_move_seconds + extras)
+
+
+def compute_settlement(preset: Preset, outcome: Outcome) -> tuple[Wei, Wei, Wei]:
+    """(to the worker, to the challenger, burned) of the bond of a game that has ended so."""
+    if outcome is not Outcome.WORKER_WON:
+        return Wei(0), preset.bond, Wei(0)
+    award = Wei(preset.bond * preset.worker_award_bps // WHOLE_BPS)
+    return award, Wei(0), Wei(preset.bond - award)
