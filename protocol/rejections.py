@@ -201,11 +201,24 @@ class NotScalar(InvalidProgram):
 
 
 class MalformedFile(InvalidProgram):
-    """A program file that does not follow the format."""
+    """A program file that does not follow the format.
+
+    The place is a path into the document: `operators[17].inputs[1].view.strides`.
+    """
+
+    def __init__(self, reason: str, path: str = ""):
+        place = path.removeprefix(".")
+        super().__init__(f"{place}: {reason}" if place else reason)
+        self.reason = reason
+        self.path = path
+
+    def inside(self, step: str) -> "MalformedFile":
+        """The same rejection seen from one level further out; `step` is `.key` or `[index]`."""
+        return type(self)(self.reason, step + self.path)
 
 
 class FileTooLarge(MalformedFile):
-    """More bytes than FILE_BYTES_MAX."""
+    """More bytes than `program_file.FILE_BYTES_MAX`."""
 
 
 class FileTooDeep(MalformedFile):
@@ -218,6 +231,14 @@ class NotJson(MalformedFile):
 
 class WrongType(MalformedFile):
     """A value of another JSON type than the format has there."""
+
+
+class NumberOutOfRange(MalformedFile):
+    """An integer that does not fit 64 bits."""
+
+
+class UnknownDtype(MalformedFile):
+    """An element type that does not exist."""
 
 
 class MissingKey(MalformedFile):
