@@ -31,6 +31,8 @@ from protocol.types import (
     Dtype,
 )
 
+RESERVED_NAME = "__metadata__"  # a checkpoint could not hold a tensor of that name
+
 
 def validate(program: Program) -> Cost:
     """Raise an InvalidProgram that names the place, or return the cost of one step."""
@@ -101,6 +103,8 @@ def check_name(name: str, limit: int = NAME_LENGTH_MAX) -> None:
 
 
 def _check_names(program: Program) -> None:
+    if any(slot.name == RESERVED_NAME for slot in program.slots):
+        raise rejections.InvalidName(f"slot name {RESERVED_NAME!r} is reserved by safetensors")
     for names in ([s.name for s in program.slots], [f.name for f in program.fields]):
         seen: set[str] = set()
         for name in names:

@@ -1,0 +1,1 @@
+"""Content-addressed artifacts, by the roots that the chain knows."""
