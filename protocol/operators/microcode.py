@@ -216,7 +216,7 @@ class Microcode:
         )
 
     def match_total(self, index: Value, values: Value, rows: int) -> Value:
-        """Scatter-add: index [T], values [T, D] -> [rows, D], the sum of values where index is r."""
+        """Scatter-add: index [T], values [T, D] -> [rows, D], sums of values where index is r."""
         integers, largest = self.quantized(values.permute((1, 0)), SUM_BITS)
         depth, length = integers.shape
         wanted = self.iota((rows,), 0)

@@ -1,0 +1,245 @@
+"""From a functional graph of ATen operations to a program's operators.
+
+The graph is walked in order; each node's function (`registry`) emits operators. Integers of every
+width and booleans become i32, float32 stays, other types are refused.
+"""
+
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx
+
+from offchain.capture.builder import Builder, Ref
+from offchain.capture.constants import Constants, get_arange_axis, get_splat
+from offchain.capture.dtypes import get_dtype, is_supported, to_array
+from offchain.capture.errors import UnsupportedOperator
+from offchain.capture.places import NOWHERE, Place
+from offchain.capture.registry import REGISTRY, Unsupported
+from protocol.operators import MalformedOperator
+from protocol.types import Array, Dtype, Shape
+
+# A larger constant is computed in every step where that is possible (a causal mask from
+# positions), rather than kept in the state, which is hashed and stored per segment.
+SLOT_ELEMENTS_MAX = 2**12  # = 4096: 16 KiB
+
+Number = bool | int | float
+
+
+@dataclass
+class Draft:
+    """A lowered graph before slots are numbered for good.
+
+    `load_state` operators carry provisional slots: first the given ones, then `extra`.
+    """
+
+    builder: Builder
+    outputs: list[Ref]  # the graph's results
+    extra: dict[str, Array]  # further slots: their genesis
+    extra_next: dict[str, Ref]  # and their values after the step
+
+
+@dataclass
+class Lowering:
+    """The state of a walk over a graph; what lowering functions work with."""
+
+    module: fx.GraphModule
+    loads: list[int]  # per state input: the slot that it reads
+    shapes: list[Shape]  # per slot
+    types: list[Dtype]  # per slot
+    seed: int = 0
+    builder: Builder = field(default_factory=Builder)
+    node: fx.Node = field(init=False)
+    counter: Ref | None = None  # of random draws; made by the first
+    draws: int = 0  # random tensors drawn so far; each has a key of its own
+    _values: dict[fx.Node, Any] = field(default_factory=dict)
+    _extra: dict[str, Array] = field(default_factory=dict)
+    _extra_next: dict[str, Ref] = field(default_factory=dict)
+    _constant_slots: dict[bytes, Ref] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.constants = Constants(self.module)
+
+    # --- The walk ---------------------------------------------------------------------------------
+
+    def run(self) -> Draft:
+        """Lower the whole graph. Raises UnsupportedOperator."""
+        nodes = list(self.module.graph.nodes)
+        results = nodes[-1].args[0]
+        needed = _compute_needed(results)
+        inputs = [node for node in nodes if node.op == "placeholder"]
+        for position, node in enumerate(inputs):
+            self.node = node
+            self.builder.source = ""
+            if position < len(self.loads):
+                self._values[node] = self._load_state(self.loads[position])
+            else:
+                dtype = get_dtype(node.meta["val"].dtype)
+                self._values[node] = self.emit(
+                    "load_batch",
+                    field=position - len(self.loads),
+                    shape=tuple(node.meta["val"].shape),
+                    dtype=int(dtype),
+                )
+        for node in nodes:
+            if node in needed and node.op == "call_function" and node not in self.constants.nodes:
+                self._values[node] = self._lower(node)
+        outputs = [self._resolve(node) for node in results]
+        return Draft(self.builder, outputs, self._extra, self._extra_next)
+
+    def _load_state(self, slot: int) -> Ref:
+        return self.emit(
+            "load_state", slot=slot, shape=self.shapes[slot], dtype=int(self.types[slot])
+        )
+
+    def _lower(self, node: fx.Node) -> Any:
+        self.node = node
+        self.builder.source = str(get_place(node))
+        if node.target is operator.getitem:
+            return self._resolve(node.args[0])[node.args[1]]
+        function = REGISTRY.get(node.target)
+        if function is None:
+            raise UnsupportedOperator(_describe(node, "no lowering to Crux operators"))
+        for value in _get_results(node):
+            if not is_supported(value.dtype):
+                raise UnsupportedOperator(
+                    _describe(node, f"its result is {value.dtype}; float32 and integers are held")
+                )
+        args, kwargs = fx.map_arg((node.args, node.kwargs), self._resolve)
+        self.node = node
+        self.builder.source = str(get_place(node))
+        try:
+            return function(self, *args, **kwargs)
+        except (Unsupported, MalformedOperator) as error:
+            raise UnsupportedOperator(_describe(node, str(error))) from error
+
+    def _resolve(self, node: fx.Node) -> Any:
+        if node not in self._values:
+            value = self.constants.evaluate(node)
+            if isinstance(value, Tensor):
+                self._values[node] = self._place_constant(value, node)
+            else:
+                self._values[node] = tuple(
+                    self._place_constant(v, None) if isinstance(v, Tensor) else v for v in value
+                )
+        return self._values[node]
+
+    # --- Constants --------------------------------------------------------------------------------
+
+    def _place_constant(self, tensor: Tensor, node: fx.Node | None) -> Ref:
+        shape = tuple(tensor.shape)
+        if node is not None and not is_supported(tensor.dtype):
+            raise UnsupportedOperator(_describe(node, f"a constant of {tensor.dtype}"))
+        splat = get_splat(tensor)
+        if splat is not None:
+            return self.full(splat, get_dtype(tensor.dtype)).expand(shape)
+        axis = get_arange_axis(tensor)
+        if axis is not None:
+            line = self.emit("arange", shape=(shape[axis],), axis=0)
+            ones = [1] * (len(shape) - 1 - axis)
+            return line.seen(line.view.reshape((shape[axis], *ones))).expand(shape)
+        if tensor.numel() > SLOT_ELEMENTS_MAX and node is not None and node.op == "call_function":
+            try:
+                return self._lower(node)
+            except UnsupportedOperator:
+                pass
+        return self._place_slot(tensor)
+
+    def _place_slot(self, tensor: Tensor) -> Ref:
+        array = to_array("constant", tensor)
+        key = repr((array.shape, array.dtype.str)).encode() + array.tobytes()
+        if key not in self._constant_slots:
+            name = f"constant.{len(self._constant_slots)}"
+            ref = self.add_slot(name, array)
+            self._constant_slots[key] = ref
+            self._extra_next[name] = ref
+        return self._constant_slots[key]
+
+    def add_slot(self, name: str, genesis: Array) -> Ref:
+        """The value of a further state tensor; `set_next` says what becomes of it."""
+        self._extra[name] = genesis
+        self.shapes.append(genesis.shape)
+        self.types.append(Dtype.F32 if genesis.dtype.kind == "f" else Dtype.I32)
+        return self._load_state(len(self.shapes) - 1)
+
+    def set_next(self, name: str, ref: Ref) -> None:
+        """The value of an added slot after the step."""
+        self._extra_next[name] = ref
+
+    # --- What lowering functions use --------------------------------------------------------------
+
+    def emit(self, kind: str, *inputs: Ref, **attributes: int | tuple[int, ...]) -> Ref:
+        """See `Builder.emit`."""
+        return self.builder.emit(kind, *inputs, **attributes)
+
+    def full(self, value: Number, dtype: Dtype) -> Ref:
+        """A scalar. Raises Unsupported for an integer outside i32."""
+        if dtype is Dtype.F32:
+            with np.errstate(over="ignore"):
+                bits = int(np.float32(value).view(np.uint32))
+        else:
+            bits = int(value)
+            if not -(2**31) <= bits < 2**31:
+                raise Unsupported(f"the integer {bits} does not fit i32")
+        return self.emit("full", value=bits, shape=(), dtype=int(dtype))
+
+    def as_float(self, x: Ref | Number) -> Ref:
+        """As f32: numbers become constants, integers are converted."""
+        if not isinstance(x, Ref):
+            return self.full(x, Dtype.F32)
+        return x if x.dtype is Dtype.F32 else self.emit("to_float", x)
+
+    def as_int(self, x: Ref | Number) -> Ref:
+        """As i32; a float number or tensor is refused."""
+        if not isinstance(x, Ref):
+            if x != int(x):
+                raise Unsupported(f"{x} is not an integer")
+            return self.full(x, Dtype.I32)
+        if x.dtype is not Dtype.I32:
+            raise Unsupported("a float where an integer is needed")
+        return x
+
+    def arange(self, length: int) -> Ref:
+        """The integers below `length`."""
+        return self.emit("arange", shape=(length,), axis=0)
+
+    def get_result_dtype(self) -> torch.dtype:
+        """PyTorch's type of the node's (first) result."""
+        return _get_results(self.node)[0].dtype
+
+    def get_result_shape(self) -> Shape:
+        """Shape of the node's (first) result."""
+        return tuple(_get_results(self.node)[0].shape)
+
+
+def _compute_needed(results: Iterable[fx.Node]) -> set[fx.Node]:
+    needed: set[fx.Node] = set()
+    queue = list(results)
+    while queue:
+        node = queue.pop()
+        if node not in needed:
+            needed.add(node)
+            queue += node.all_input_nodes
+    return needed
+
+
+def _get_results(node: fx.Node) -> list[Tensor]:
+    value = node.meta.get("val")
+    values = value if isinstance(value, tuple | list) else [value]
+    return [v for v in values if isinstance(v, Tensor)]
+
+
+def get_place(node: fx.Node) -> Place:
+    """Where the node stands in the submitter's source."""
+    return (node.meta.get("custom") or {}).get("place", NOWHERE)
+
+
+def _describe(node: fx.Node, reason: str) -> str:
+    place = get_place(node)
+    types = [str(r.dtype) for a in node.all_input_nodes for r in _get_results(a)[:1]]
+    where = f" at {place}" if str(place) else ""
+    line = f": {place.code}" if place.code else ""
+    return f"{node.target} ({', '.join(types)}): {reason}{where}{line}"

@@ -1,0 +1,434 @@
+"""Arithmetic, comparisons and selections, element by element."""
+
+from math import log
+from typing import Any
+
+import torch
+
+from offchain.capture.builder import Ref
+from offchain.capture.dtypes import get_dtype
+from offchain.capture.lowering import Lowering, Number
+from offchain.capture.registry import Unsupported, lowers
+from protocol.types import Dtype
+
+aten = torch.ops.aten
+
+Value = Ref | Number
+
+# pow with a whole exponent up to this is repeated multiplication.
+POWER_MAX = 8
+
+
+def is_integer(*values: Value) -> bool:
+    """Whether none of the tensors and numbers is a float."""
+    return all(v.dtype is Dtype.I32 if isinstance(v, Ref) else not isinstance(v, float)
+               for v in values)
+
+
+def binary(low: Lowering, kind: str, x: Value, y: Value) -> Ref:
+    """An operator on floats, or its `int_` form where both sides are integers."""
+    if is_integer(x, y):
+        return low.emit(f"int_{kind}", low.as_int(x), low.as_int(y))
+    return low.emit(kind, low.as_float(x), low.as_float(y))
+
+
+def mul(low: Lowering, x: Value, y: Value) -> Ref:
+    """x * y; a factor of exactly 1 costs nothing."""
+    if not isinstance(y, Ref) and y == 1 and isinstance(x, Ref) and not isinstance(y, float):
+        return x
+    if y == 1.0 and isinstance(x, Ref) and x.dtype is Dtype.F32:
+        return x
+    return binary(low, "mul", x, y)
+
+
+def div(low: Lowering, x: Value, y: Value) -> Ref:
+    """x / y as f32."""
+    return low.emit("div", low.as_float(x), low.as_float(y))
+
+
+# --- Arithmetic ------------------------------------------------------------------------------------
+
+
+@lowers(aten.add.Tensor, aten.add.Scalar)
+def _add(low: Lowering, x: Value, y: Value, alpha: Number = 1) -> Ref:
+    if low.get_result_dtype() is torch.bool:
+        return low.emit("bitwise_or", low.as_int(x), low.as_int(y))
+    return binary(low, "add", x, y if alpha == 1 else mul(low, y, alpha))
+
+
+@lowers(aten.sub.Tensor, aten.sub.Scalar)
+def _sub(low: Lowering, x: Value, y: Value, alpha: Number = 1) -> Ref:
+    return binary(low, "sub", x, y if alpha == 1 else mul(low, y, alpha))
+
+
+@lowers(aten.rsub.Tensor, aten.rsub.Scalar)
+def _rsub(low: Lowering, x: Value, y: Value, alpha: Number = 1) -> Ref:
+    return binary(low, "sub", y, x if alpha == 1 else mul(low, x, alpha))
+
+
+@lowers(aten.mul.Tensor, aten.mul.Scalar)
+def _mul(low: Lowering, x: Value, y: Value) -> Ref:
+    if low.get_result_dtype() is torch.bool:
+        return low.emit("bitwise_and", low.as_int(x), low.as_int(y))
+    return mul(low, x, y)
+
+
+@lowers(aten.div.Tensor, aten.div.Scalar)
+def _div(low: Lowering, x: Value, y: Value) -> Ref:
+    return div(low, x, y)
+
+
+@lowers(aten.div.Tensor_mode, aten.div.Scalar_mode)
+def _div_mode(low: Lowering, x: Value, y: Value, rounding_mode: str | None = None) -> Ref:
+    quotient = div(low, x, y)
+    if rounding_mode is None:
+        return quotient
+    if is_integer(x, y):
+        raise Unsupported("integer division")
+    return low.emit("floor", quotient) if rounding_mode == "floor" else truncate(low, quotient)
+
+
+@lowers(aten.reciprocal.default)
+def _reciprocal(low: Lowering, x: Ref) -> Ref:
+    return div(low, 1.0, x)
+
+
+@lowers(aten.neg.default)
+def _neg(low: Lowering, x: Ref) -> Ref:
+    return low.emit("int_sub", low.full(0, x.dtype), x) if is_integer(x) else low.emit("neg", x)
+
+
+@lowers(aten.abs.default)
+def _abs(low: Lowering, x: Ref) -> Ref:
+    if is_integer(x):
+        raise Unsupported("abs of integers")
+    return low.emit("abs", x)
+
+
+@lowers(aten.sign.default, aten.sgn.default)
+def _sign(low: Lowering, x: Ref) -> Ref:
+    zero = low.full(0.0, Dtype.F32)
+    above, below = low.emit("lt", zero, x), low.emit("lt", x, zero)
+    return low.emit("sub", low.emit("to_float", above), low.emit("to_float", below))
+
+
+@lowers(aten.addcmul.default)
+def _addcmul(low: Lowering, x: Ref, y: Ref, z: Ref, value: Number = 1) -> Ref:
+    return binary(low, "add", x, mul(low, mul(low, y, value), z))
+
+
+@lowers(aten.addcdiv.default)
+def _addcdiv(low: Lowering, x: Ref, y: Ref, z: Ref, value: Number = 1) -> Ref:
+    return binary(low, "add", x, div(low, mul(low, y, value), z))
+
+
+@lowers(aten.lerp.Scalar, aten.lerp.Tensor)
+def _lerp(low: Lowering, start: Ref, end: Ref, weight: Value) -> Ref:
+    distance = low.emit("sub", end, start)
+    if isinstance(weight, Ref) or weight < 0.5:
+        return low.emit("add", start, mul(low, distance, weight))
+    return low.emit("sub", end, mul(low, distance, 1 - weight))
+
+
+# --- Functions -------------------------------------------------------------------------------------
+
+
+def _register_unary(kind: str, operation: Any) -> None:
+    @lowers(operation)
+    def unary(low: Lowering, x: Ref) -> Ref:
+        return low.emit(kind, low.as_float(x))
+
+
+for _kind, _operation in {
+    "sqrt": aten.sqrt.default,
+    "floor": aten.floor.default,
+    "exp": aten.exp.default,
+    "log": aten.log.default,
+    "tanh": aten.tanh.default,
+    "erf": aten.erf.default,
+}.items():
+    _register_unary(_kind, _operation)
+
+
+@lowers(aten.rsqrt.default)
+def _rsqrt(low: Lowering, x: Ref) -> Ref:
+    return div(low, 1.0, low.emit("sqrt", low.as_float(x)))
+
+
+@lowers(aten.ceil.default)
+def _ceil(low: Lowering, x: Ref) -> Ref:
+    return low.emit("neg", low.emit("floor", low.emit("neg", x)))
+
+
+def truncate(low: Lowering, x: Ref) -> Ref:
+    """x rounded towards zero, as a float."""
+    below = low.emit("lt", x, low.full(0.0, Dtype.F32))
+    rounded = low.emit("floor", low.emit("abs", x))
+    return low.emit("where", below, low.emit("neg", rounded), rounded)
+
+
+@lowers(aten.trunc.default)
+def _trunc(low: Lowering, x: Ref) -> Ref:
+    return truncate(low, x)
+
+
+@lowers(aten.log2.default)
+def _log2(low: Lowering, x: Ref) -> Ref:
+    return div(low, low.emit("log", low.as_float(x)), log(2))
+
+
+@lowers(aten.log1p.default)
+def _log1p(low: Lowering, x: Ref) -> Ref:
+    return low.emit("log", binary(low, "add", low.as_float(x), 1.0))
+
+
+@lowers(aten.expm1.default)
+def _expm1(low: Lowering, x: Ref) -> Ref:
+    return binary(low, "sub", low.emit("exp", low.as_float(x)), 1.0)
+
+
+@lowers(aten.exp2.default)
+def _exp2(low: Lowering, x: Ref) -> Ref:
+    return low.emit("exp", mul(low, low.as_float(x), log(2)))
+
+
+@lowers(aten.pow.Tensor_Scalar)
+def _pow(low: Lowering, x: Ref, exponent: Number) -> Ref:
+    if is_integer(x) and exponent != 2:
+        raise Unsupported("a power of integers other than the square")
+    if exponent == 0.5:
+        return low.emit("sqrt", x)
+    if exponent == -0.5:
+        return div(low, 1.0, low.emit("sqrt", x))
+    if exponent == int(exponent) and 0 < abs(exponent) <= POWER_MAX:
+        result = x
+        for _ in range(abs(int(exponent)) - 1):
+            result = binary(low, "mul", result, x)
+        return result if exponent > 0 else div(low, 1.0, result)
+    return low.emit("exp", mul(low, low.emit("log", x), float(exponent)))
+
+
+@lowers(aten.pow.Scalar)
+def _pow_scalar(low: Lowering, base: Number, exponent: Ref) -> Ref:
+    if base <= 0:
+        raise Unsupported(f"a power of {base}, which is not positive")
+    return low.emit("exp", mul(low, low.as_float(exponent), log(base)))
+
+
+@lowers(aten.pow.Tensor_Tensor)
+def _pow_tensor(low: Lowering, base: Ref, exponent: Ref) -> Ref:
+    return low.emit("exp", mul(low, low.as_float(exponent), low.emit("log", low.as_float(base))))
+
+
+# --- Comparisons and selection ---------------------------------------------------------------------
+
+
+@lowers(aten.eq.Tensor, aten.eq.Scalar)
+def _eq(low: Lowering, x: Value, y: Value) -> Ref:
+    return binary(low, "eq", x, y)
+
+
+@lowers(aten.ne.Tensor, aten.ne.Scalar)
+def _ne(low: Lowering, x: Value, y: Value) -> Ref:
+    return low.emit("logical_not", binary(low, "eq", x, y))
+
+
+@lowers(aten.lt.Tensor, aten.lt.Scalar)
+def _lt(low: Lowering, x: Value, y: Value) -> Ref:
+    return binary(low, "lt", x, y)
+
+
+@lowers(aten.le.Tensor, aten.le.Scalar)
+def _le(low: Lowering, x: Value, y: Value) -> Ref:
+    return binary(low, "le", x, y)
+
+
+@lowers(aten.gt.Tensor, aten.gt.Scalar)
+def _gt(low: Lowering, x: Value, y: Value) -> Ref:
+    return binary(low, "lt", y, x)
+
+
+@lowers(aten.ge.Tensor, aten.ge.Scalar)
+def _ge(low: Lowering, x: Value, y: Value) -> Ref:
+    return binary(low, "le", y, x)
+
+
+@lowers(aten.isnan.default)
+def _isnan(low: Lowering, x: Ref) -> Ref:
+    return low.emit("logical_not", low.emit("eq", x, x))
+
+
+@lowers(aten.isinf.default)
+def _isinf(low: Lowering, x: Ref) -> Ref:
+    return low.emit("eq", low.emit("abs", x), low.full(float("inf"), Dtype.F32))
+
+
+def truth(low: Lowering, x: Value) -> Ref:
+    """1 where x is not 0, else 0."""
+    return low.emit("logical_not", binary(low, "eq", x, 0))
+
+
+def boolean(low: Lowering, x: Ref, dtype: torch.dtype) -> Ref:
+    """x, of PyTorch's type `dtype`, as 0 or 1."""
+    return x if dtype is torch.bool else truth(low, x)
+
+
+def _booleans(low: Lowering, *values: Ref) -> list[Ref]:
+    nodes = [a.meta["val"].dtype for a in low.node.args]  # type: ignore[union-attr]
+    return [boolean(low, v, d) for v, d in zip(values, nodes)]
+
+
+@lowers(aten.logical_and.default)
+def _logical_and(low: Lowering, x: Ref, y: Ref) -> Ref:
+    return low.emit("bitwise_and", *_booleans(low, x, y))
+
+
+@lowers(aten.logical_or.default)
+def _logical_or(low: Lowering, x: Ref, y: Ref) -> Ref:
+    return low.emit("bitwise_or", *_booleans(low, x, y))
+
+
+@lowers(aten.logical_not.default)
+def _logical_not(low: Lowering, x: Ref) -> Ref:
+    return low.emit("logical_not", *_booleans(low, x))
+
+
+@lowers(aten.logical_xor.default)
+def _logical_xor(low: Lowering, x: Ref, y: Ref) -> Ref:
+    return low.emit("logical_not", low.emit("int_eq", *_booleans(low, x, y)))
+
+
+@lowers(aten.bitwise_and.Tensor, aten.bitwise_and.Scalar)
+def _bitwise_and(low: Lowering, x: Value, y: Value) -> Ref:
+    return low.emit("bitwise_and", low.as_int(x), low.as_int(y))
+
+
+@lowers(aten.bitwise_or.Tensor, aten.bitwise_or.Scalar)
+def _bitwise_or(low: Lowering, x: Value, y: Value) -> Ref:
+    return low.emit("bitwise_or", low.as_int(x), low.as_int(y))
+
+
+@lowers(aten.bitwise_not.default)
+def _bitwise_not(low: Lowering, x: Ref) -> Ref:
+    if low.get_result_dtype() is torch.bool:
+        return low.emit("logical_not", x)
+    return low.emit("int_sub", low.full(-1, Dtype.I32), x)
+
+
+def where(low: Lowering, condition: Ref, x: Value, y: Value) -> Ref:
+    """x where the condition holds, else y."""
+    if is_integer(x, y):
+        return low.emit("where", condition, low.as_int(x), low.as_int(y))
+    return low.emit("where", condition, low.as_float(x), low.as_float(y))
+
+
+@lowers(aten.where.self, aten.where.ScalarSelf, aten.where.ScalarOther, aten.where.Scalar)
+def _where(low: Lowering, condition: Ref, x: Value, y: Value) -> Ref:
+    return where(low, condition, x, y)
+
+
+@lowers(aten.masked_fill.Scalar, aten.masked_fill.Tensor)
+def _masked_fill(low: Lowering, x: Ref, mask: Ref, value: Value) -> Ref:
+    if not isinstance(value, Ref) and x.dtype is Dtype.F32:
+        value = float(value)
+    return where(low, mask, value, x)
+
+
+def _smaller(low: Lowering, x: Value, y: Value) -> Ref:
+    if is_integer(x, y):
+        return where(low, binary(low, "lt", x, y), x, y)
+    return binary(low, "minimum", x, y)
+
+
+def _larger(low: Lowering, x: Value, y: Value) -> Ref:
+    if is_integer(x, y):
+        return where(low, binary(low, "lt", x, y), y, x)
+    return binary(low, "maximum", x, y)
+
+
+@lowers(aten.maximum.default)
+def _maximum(low: Lowering, x: Ref, y: Ref) -> Ref:
+    return _larger(low, x, y)
+
+
+@lowers(aten.minimum.default)
+def _minimum(low: Lowering, x: Ref, y: Ref) -> Ref:
+    return _smaller(low, x, y)
+
+
+@lowers(aten.clamp.default, aten.clamp.Tensor)
+def _clamp(low: Lowering, x: Ref, min: Value | None = None, max: Value | None = None) -> Ref:
+    # The types of bounds that are numbers follow x.
+    cast = float if x.dtype is Dtype.F32 else int
+    if min is not None:
+        x = _larger(low, x, min if isinstance(min, Ref) else cast(min))
+    if max is not None:
+        x = _smaller(low, x, max if isinstance(max, Ref) else cast(max))
+    return x
+
+
+@lowers(aten.clamp_min.default)
+def _clamp_min(low: Lowering, x: Ref, bound: Value) -> Ref:
+    return _clamp(low, x, bound)
+
+
+@lowers(aten.clamp_max.default)
+def _clamp_max(low: Lowering, x: Ref, bound: Value) -> Ref:
+    return _clamp(low, x, None, bound)
+
+
+# --- Types -----------------------------------------------------------------------------------------
+
+
+def convert(low: Lowering, x: Ref, dtype: torch.dtype, source: torch.dtype) -> Ref:
+    """x, of PyTorch's type `source`, in another type."""
+    if dtype is source:
+        return x
+    if dtype is torch.bool:
+        return boolean(low, x, source)
+    if get_dtype(dtype) is x.dtype:
+        return x
+    return low.emit("to_float" if x.dtype is Dtype.I32 else "to_int", x)
+
+
+@lowers(
+    aten._to_copy.default, torch.ops.prims.convert_element_type.default, aten.to.dtype
+)
+def _to_copy(low: Lowering, x: Ref, *_: object, **__: object) -> Ref:
+    source = low.node.args[0].meta["val"].dtype  # type: ignore[union-attr]
+    return convert(low, x, low.get_result_dtype(), source)
+
+
+@lowers(
+    aten.full_like.default,
+    aten.zeros_like.default,
+    aten.ones_like.default,
+    aten.new_zeros.default,
+    aten.new_ones.default,
+    aten.new_full.default,
+    aten.empty_like.default,
+    aten.new_empty.default,
+)
+def _full_like(low: Lowering, x: Ref, *arguments: Any, **_: object) -> Ref:
+    name = str(low.node.target)
+    value: Number = 1 if "ones" in name else 0
+    if "full" in name:
+        value = arguments[-1]
+    return low.full(value, get_dtype(low.get_result_dtype())).expand(low.get_result_shape())
+
+
+@lowers(aten.fill.Scalar)
+def _fill(low: Lowering, x: Ref, value: Number) -> Ref:
+    return low.full(value, x.dtype).expand(x.shape)
+
+
+@lowers(aten.fill.Tensor)
+def _fill_tensor(low: Lowering, x: Ref, value: Ref) -> Ref:
+    cast = low.as_float(value) if x.dtype is Dtype.F32 else low.as_int(value)
+    return cast.expand(x.shape)
+
+
+@lowers(aten.copy.default)
+def _copy(low: Lowering, x: Ref, source: Ref, non_blocking: bool = False) -> Ref:
+    types = [a.meta["val"].dtype for a in low.node.args[:2]]  # type: ignore[union-attr]
+    return convert(low, source, types[0], types[1]).expand(x.shape)

@@ -1,0 +1,169 @@
+"""An optimiser as a function: its state laid open, its hidden arithmetic made tensors.
+
+torch.optim creates state lazily and computes step counts and bias corrections in Python. Here the
+state is materialised as it is before the first step, and while tracing every count is a tensor.
+"""
+
+import copy
+import inspect
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from offchain.capture.errors import UnsupportedOptimizer
+
+ParameterState = dict[str, Tensor]
+
+
+def copy_for_tracing(module: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
+    """Copies that share parameters with each other as the originals do.
+
+    Raises UnsupportedOptimizer where the optimiser holds parameters of another module.
+    """
+    known = {id(p) for p in module.parameters()}
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if id(parameter) not in known:
+                shape = tuple(parameter.shape)
+                raise UnsupportedOptimizer(
+                    f"optimizer: holds a parameter of shape {shape} that is not the module's"
+                )
+    copied, copied_optimizer = copy.deepcopy((module, optimizer))
+    for parameter in copied.parameters():
+        parameter.grad = None
+    return copied, copied_optimizer
+
+
+def materialize_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
+    """The state of every parameter before the next step, including what is created lazily.
+
+    Changes nothing. Raises UnsupportedOptimizer for state other than tensors, and where a first
+    step would differ from one that starts from the materialised state.
+    """
+    known = _get_state(optimizer)
+    created = _run(optimizer, _initialize)
+    # What only the update itself creates (SGD's momentum) starts as zeros.
+    updated = _run(optimizer, _step)
+    result: dict[Tensor, ParameterState] = {}
+    for parameter in _get_parameters(optimizer):
+        result[parameter] = {
+            key: known.get(parameter, {}).get(
+                key, created.get(parameter, {}).get(key, torch.zeros_like(value))
+            ).clone()
+            for key, value in updated.get(parameter, {}).items()
+        }
+    _check_first_step(optimizer, result)
+    return result
+
+
+def _get_parameters(optimizer: Optimizer) -> list[Tensor]:
+    return [
+        p for group in optimizer.param_groups for p in group["params"] if p.requires_grad
+    ]
+
+
+def _get_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
+    state: dict[Tensor, ParameterState] = {}
+    for parameter, entries in optimizer.state.items():
+        state[parameter] = {}
+        for key, value in entries.items():
+            if value is None:
+                continue
+            if not isinstance(value, Tensor):
+                kind = type(value).__name__
+                raise UnsupportedOptimizer(
+                    f"{type(optimizer).__name__}: state {key!r} is a {kind}, not a tensor"
+                )
+            state[parameter][key] = value
+    return state
+
+
+def _initialize(optimizer: Optimizer) -> None:
+    """Let the optimiser create its state without an update, where it knows how."""
+    initialize = getattr(optimizer, "_init_group", None)
+    if initialize is None:
+        return
+    lists = len(inspect.signature(initialize).parameters) - 1
+    for group in optimizer.param_groups:
+        initialize(group, *([] for _ in range(lists)))
+
+
+def _step(optimizer: Optimizer) -> None:
+    optimizer.step()
+
+
+def _run(
+    optimizer: Optimizer,
+    action: "type[None] | object",
+    state: dict[Tensor, ParameterState] | None = None,
+    values: dict[Tensor, Tensor] | None = None,
+) -> dict[Tensor, ParameterState]:
+    """State after an action on a scratch copy with fixed gradients; `values` gets parameters."""
+    scratch = copy.deepcopy(optimizer)
+    originals = _get_parameters(optimizer)
+    copies = _get_parameters(scratch)
+    generator = torch.Generator().manual_seed(0)
+    for original, parameter in zip(originals, copies):
+        noise = torch.randn(parameter.shape, generator=generator)
+        parameter.grad = noise.to(parameter.dtype)
+        if state is not None:
+            scratch.state[parameter] = {k: v.clone() for k, v in state[original].items()}
+    action(scratch)  # type: ignore[operator]
+    after = _get_state(scratch)
+    if values is not None:
+        values.update({o: c.detach() for o, c in zip(originals, copies)})
+    return {o: after.get(c, {}) for o, c in zip(originals, copies)}
+
+
+def _check_first_step(optimizer: Optimizer, state: dict[Tensor, ParameterState]) -> None:
+    lazy: dict[Tensor, Tensor] = {}
+    explicit: dict[Tensor, Tensor] = {}
+    states = (
+        _run(optimizer, _step, values=lazy),
+        _run(optimizer, _step, state=state, values=explicit),
+    )
+    for parameter in lazy:
+        same = torch.allclose(lazy[parameter], explicit[parameter], atol=0) and all(
+            torch.allclose(value, states[1][parameter][key], atol=0)
+            for key, value in states[0][parameter].items()
+        )
+        if not same:
+            raise UnsupportedOptimizer(
+                f"{type(optimizer).__name__}: its first step differs from the later ones (SGD "
+                "with dampening does so); take one step in PyTorch before capturing"
+            )
+
+
+@contextmanager
+def swapped(
+    optimizer: Optimizer,
+    tensors: dict[Tensor, Tensor],
+    gradients: dict[Tensor, Tensor | None],
+    state: dict[Tensor, ParameterState],
+) -> Iterator[None]:
+    """Within, the optimiser holds `tensors` in place of its parameters, with that state.
+
+    Counts stay tensors: `capturable` is set, and torch is told that it compiles. Everything is
+    put back at the end.
+    """
+    groups, before = optimizer.param_groups, optimizer.state
+    replaced = []
+    for group in groups:
+        settings = {"capturable": True, "foreach": False, "fused": False, "differentiable": False}
+        settings = {key: value for key, value in settings.items() if key in group}
+        parameters = [tensors[p] for p in group["params"]]
+        replaced.append({**group, **settings, "params": parameters})
+    for original, tensor in tensors.items():
+        tensor.grad = gradients.get(original)
+    optimizer.param_groups = replaced
+    optimizer.state = defaultdict(dict, {tensors[p]: s for p, s in state.items()})
+    try:
+        with mock.patch.object(torch.compiler, "is_compiling", lambda: True):
+            yield
+    finally:
+        optimizer.param_groups, optimizer.state = groups, before

@@ -1,0 +1,155 @@
+"""A whole training step as one functional graph of ATen operations.
+
+First the step runs as PyTorch runs it (forward, autograd, the optimiser's in-place updates) over
+fake tensors and is recorded; then the record is replayed under functionalisation, which turns
+updates into values, and under decompositions.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedOperatorException,
+)
+from torch.fx import traceback
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.utils import stateless
+from torch.optim import Optimizer
+
+from offchain.capture.decompositions import DECOMPOSITIONS
+from offchain.capture.errors import (
+    CaptureError,
+    MalformedLoss,
+    SlotNameTaken,
+    UnsupportedOperator,
+)
+from offchain.capture.optimizer import ParameterState, swapped
+from offchain.capture.places import PlaceMode
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The graph's inputs are the state tensors, then the fields; its outputs the next state
+    tensors, then the loss."""
+
+    module: fx.GraphModule
+    state: dict[str, Tensor]  # by slot name, in the order of the graph's inputs
+    moments: dict[str, str]  # which of them the optimiser keeps -> its own name for it
+
+
+def trace_step(
+    module: nn.Module,
+    optimizer: Optimizer,
+    optimizer_state: dict[Tensor, ParameterState],
+    batch: Mapping[str, Tensor],
+) -> Trace:
+    """Trace one step; `module` and `optimizer` are copies that may be changed.
+
+    Raises UnsupportedOperator, MalformedLoss.
+    """
+    parameters = dict(module.named_parameters())
+    buffers = dict(module.named_buffers())
+    names = {parameter: name for name, parameter in parameters.items()}
+    moments = {
+        f"optimizer.{names[p]}.{key}": (p, key)
+        for p, entries in optimizer_state.items()
+        for key in entries
+    }
+    for name in moments:
+        if name in parameters or name in buffers:
+            raise SlotNameTaken(f"slot {name!r}: the module and the optimiser both have it")
+    state = {name: tensor.detach() for name, tensor in (parameters | buffers).items()}
+    state |= {name: optimizer_state[p][key] for name, (p, key) in moments.items()}
+    places = PlaceMode(module, type(optimizer).__name__)
+
+    def step(values: list[Tensor], fields: list[Tensor]) -> list[Tensor]:
+        now = dict(zip(state, values))
+        leaves = {
+            name: now[name].detach().requires_grad_(p.requires_grad)
+            for name, p in parameters.items()
+        }
+        traced_buffers = {name: now[name] for name in buffers}
+        with (
+            places,
+            sdpa_kernel(SDPBackend.MATH),
+            stateless._reparametrize_module(module, {**leaves, **traced_buffers}, tie_weights=True),
+        ):
+            loss = _get_loss(module(**dict(zip(batch, fields))))
+            next_buffers = dict(module.named_buffers())
+            trained = {name: leaf for name, leaf in leaves.items() if leaf.requires_grad}
+            places.watch_backward(loss)
+            gradients = torch.autograd.grad(loss, list(trained.values()), allow_unused=True)
+            places.end_backward()
+            by_parameter = {parameters[n]: g for n, g in zip(trained, gradients)}
+            traced_state: dict[Tensor, ParameterState] = {p: {} for p in optimizer_state}
+            for name, (p, key) in moments.items():
+                traced_state[p][key] = now[name]
+            tensors = {p: leaves[name] for name, p in parameters.items()}
+            owners = {id(leaf): name for name, leaf in leaves.items()}
+            owners |= {id(now[name]): names[p] for name, (p, _) in moments.items()}
+            with swapped(optimizer, tensors, by_parameter, traced_state), places.update(owners):
+                optimizer.step()
+        after = {**now, **leaves, **{name: next_buffers[name] for name in buffers}}
+        return [*(after[name].detach() for name in state), loss.detach()]
+
+    with warnings.catch_warnings(), traceback.preserve_node_meta():
+        warnings.simplefilter("ignore")
+        try:
+            recorded = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(
+                list(state.values()), list(batch.values())
+            )
+        except CaptureError:
+            raise
+        except _UNTRACEABLE as error:
+            place = places.last
+            raise UnsupportedOperator(
+                f"{places.operation}: {error} ({place}: {place.code})"
+            ) from error
+        functional = _functionalize(recorded, list(state.values()), list(batch.values()))
+    return Trace(functional, state, {name: key for name, (_, key) in moments.items()})
+
+
+_UNTRACEABLE = (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    UnsupportedOperatorException,
+    GuardOnDataDependentSymNode,
+)
+
+
+def _functionalize(
+    recorded: fx.GraphModule, values: list[Tensor], fields: list[Tensor]
+) -> fx.GraphModule:
+    def replay(values: list[Tensor], fields: list[Tensor]) -> Any:
+        return fx.Interpreter(recorded).run(values, fields)
+
+    functional = make_fx(
+        torch.func.functionalize(replay, remove="mutations"),
+        decomposition_table=DECOMPOSITIONS,
+        tracing_mode="fake",
+        _allow_non_fake_inputs=True,
+    )(values, fields)
+    functional.graph.eliminate_dead_code()
+    return functional
+
+
+def _get_loss(result: Any) -> Tensor:
+    """The loss in a module's result: the tensor itself, `result["loss"]` or `result.loss`."""
+    if isinstance(result, Mapping):
+        result = result.get("loss")
+    loss = result if isinstance(result, Tensor) else getattr(result, "loss", None)
+    if not isinstance(loss, Tensor):
+        raise MalformedLoss(f"loss: the module returns {type(result).__name__}, not a tensor")
+    if loss.dim() != 0 or loss.dtype != torch.float32:
+        raise MalformedLoss(f"loss: {loss.dtype} of shape {tuple(loss.shape)}, not a f32 scalar")
+    if not loss.requires_grad:
+        raise MalformedLoss("loss: it depends on no parameter that requires a gradient")
+    return loss
