@@ -96,9 +96,8 @@ class Evaluation:
         sources = [operand.source for operand in self.instruction.operands] + [Source.NONE]
         return sources.index(Source.NONE)
 
-    def get_operand(self, number: int) -> Operand:
-        require(number < self.count_operands(), "operand is missing")
-        return self.instruction.operands[number]
+    def require_operands(self, count: int) -> None:
+        require(count <= self.count_operands(), "operand is missing")
 
     def get_commitment(self, operand: Operand) -> Commitment:
         """Where the operand's tensor is committed; it must be earlier than what is computed."""
@@ -121,14 +120,14 @@ class Evaluation:
         self, number: int, coordinates: Sequence[int], further: int, length: int
     ) -> bytes:
         """Bytes of neighbouring elements, from `further` beyond where the index map points."""
-        operand = self.get_operand(number)
+        operand = self.instruction.operands[number]
         position = compute_position(operand, coordinates) + further
         return self.read(number, self.get_commitment(operand), position, length)
 
     def read_word(self, number: int, coordinates: Sequence[int], further: int = 0) -> int:
         """Word of one element."""
         data = self.read_elements(number, coordinates, further, 1)
-        return decode_word(data, self.get_operand(number).dtype)
+        return decode_word(data, self.instruction.operands[number].dtype)
 
     def get_axis(self) -> int:
         axis = self.attributes[0]
@@ -151,9 +150,10 @@ class Evaluation:
         start = chunk * CHUNK_LENGTH
         require(start < self.instruction.fold, "chunk out of range")
         length = min(CHUNK_LENGTH, self.instruction.fold - start)
+        self.require_operands(len(LEGALITY[opcode].types[0][0]))
         data = [b"", b""]
         for number in range(LEGALITY[opcode].folded):
-            dtype = self.get_operand(number).dtype
+            dtype = self.instruction.operands[number].dtype
             require(dtype == compute_folded_dtype(opcode), "wrong dtype")
             data[number] = self.read_elements(number, self.coordinates, start, length)
         wanted = 0
@@ -171,6 +171,7 @@ class Evaluation:
         return to_word((value + 2**31) % 2**32 - 2**31)
 
     def gather(self) -> int:
+        self.require_operands(2)
         stride, limit = self.attributes[:2]
         index = to_integer(self.read_word(1, self.coordinates))
         if not 0 <= index < limit:
@@ -178,6 +179,7 @@ class Evaluation:
         return self.read_word(0, self.coordinates, stride * index)
 
     def concat(self) -> int:
+        self.require_operands(2)
         axis, split = self.get_axis(), self.attributes[1]
         if self.coordinates[axis] < split:
             return self.read_word(0, self.coordinates)
@@ -186,6 +188,7 @@ class Evaluation:
         return self.read_word(1, moved)
 
     def random(self) -> int:
+        self.require_operands(1)
         counter = self.read_word(0, self.coordinates)
         element = self.context.element
         return threefry.random24(self.attributes[0], self.attributes[1], element, counter)
