@@ -16,9 +16,11 @@ from protocol import clock, moves, refusals
 from protocol.descriptor import (
     Location,
     check_header,
+    check_member,
     check_operator,
     check_slot,
     compute_element_bytes,
+    hash_instruction,
 )
 from protocol.evaluation import Context
 from protocol.fold import is_fold
@@ -81,10 +83,6 @@ __all__ = [
 
 class Verifier(Protocol):
     """`protocol.verifier`, or a test's stand-in for it."""
-
-    def check_location(
-        self, program_root: bytes, operator: int, instruction: int, location: Location
-    ) -> None: ...
 
     def compute_element(
         self, context: Context, location: Location, openings: Sequence[TensorOpening]
@@ -258,18 +256,28 @@ def process_expand_instruction(
     count = move.operator.instructions
     _check_count(count, INSTRUCTIONS_MAX)
     _check_link(move.root, count, count - 1, game.node, move.path)
-    game = replace(game, instruction_trace_root=move.root)
+    game = replace(
+        game,
+        instruction_trace_root=move.root,
+        microcode_root=move.operator.instructions_root,
+    )
     return _enter(game, Level.INSTRUCTION, move.root, count)
 
 
 def process_expand_element(
-    game: Game, move: moves.ExpandElement, caller: str, now: Seconds, verifier: Verifier
+    game: Game, move: moves.ExpandElement, caller: str, now: Seconds
 ) -> Game:
     """INSTRUCTION to ELEMENT."""
     game = _begin(game, move.move, caller, now, Stage.EXPAND, Level.INSTRUCTION)
-    operator = game.indices[Level.OPERATOR]
-    verifier.check_location(game.subject.program_root, operator, game.index, move.location)
-    instruction = move.location.instruction
+    instruction = move.instruction
+    check_member(
+        game.microcode_root,
+        game.count,
+        game.index,
+        hash_instruction(instruction),
+        move.path,
+        "wrong instruction",
+    )
     size, fold = compute_size(instruction.shape), instruction.fold
     _require(1 <= size <= ELEMENTS_MAX, refusals.TensorOutOfRange)
     size_bytes = size * compute_element_bytes(instruction.dtype)
@@ -430,7 +438,7 @@ def process_move(
         case moves.ExpandInstruction():
             return process_expand_instruction(game, move, caller, now)
         case moves.ExpandElement():
-            return process_expand_element(game, move, caller, now, verifier)
+            return process_expand_element(game, move, caller, now)
         case moves.RevealLeaf():
             return process_reveal_leaf(game, move, caller, now)
         case moves.PickElement():

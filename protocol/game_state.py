@@ -125,6 +125,7 @@ class Game:
     step_root: Root = ZERO_VALUE
     operator_trace_root: Root = ZERO_VALUE
     instruction_trace_root: Root = ZERO_VALUE
+    microcode_root: Root = ZERO_VALUE  # the contested operator's instruction descriptors
     chunk_root: Root = ZERO_VALUE
     size: int = 0  # elements of the contested tensor
     dtype: int = 0

@@ -7,6 +7,7 @@ planned for, or not at all.
 from dataclasses import dataclass
 
 from protocol.descriptor import Header, Location, OperatorDescriptor, SlotDescriptor
+from protocol.instructions import Instruction
 from protocol.merkle import ZERO_VALUE
 from protocol.opening import TensorOpening
 from protocol.types import Root
@@ -78,7 +79,8 @@ class ExpandElement:
     """Worker: the instruction, which fixes the shape of the contested tensor's tree."""
 
     move: int
-    location: Location
+    instruction: Instruction
+    path: Path
 
 
 @dataclass(frozen=True)

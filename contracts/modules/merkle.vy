@@ -80,14 +80,15 @@ def compute_root_from_descendants(values: DynArray[bytes32, REVEAL_ARITY]) -> by
     @notice The node above 2**d values.
     @custom:reverts "merkle: not a power of two"
     """
-    level: DynArray[bytes32, REVEAL_ARITY] = values
     length: uint256 = len(values)
-    assert length != 0, "merkle: not a power of two"
-    assert length & (length - 1) == 0, "merkle: not a power of two"
+    assert length != 0 and length & (length - 1) == 0, "merkle: not a power of two"
+    level: DynArray[bytes32, REVEAL_ARITY] = values
     for _: uint256 in range(5):
         if length == 1:
             break
         length = length >> 1
         for i: uint256 in range(length, bound=16):
-            level[i] = sha256(concat(NODE_PREFIX, level[2 * i], level[2 * i + 1]))
+            # unsafe: i < 16
+            left: uint256 = unsafe_add(i, i)
+            level[i] = sha256(concat(NODE_PREFIX, level[left], level[unsafe_add(left, 1)]))
     return level[0]
