@@ -1,4 +1,4 @@
-"""Capture: an ordinary PyTorch module and optimiser become a program, on the submitter's machine."""
+"""Capture: a PyTorch module and optimiser become a program, on the submitter's machine."""
 
 from offchain.capture.capture import Captured, FieldSpec, capture
 from offchain.capture.errors import (

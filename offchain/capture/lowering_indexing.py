@@ -21,7 +21,7 @@ aten = torch.ops.aten
 SCATTER_LENGTH_MAX = 16
 
 
-# --- Rows of a table -------------------------------------------------------------------------------
+# --- Rows of a table ------------------------------------------------------------------------------
 
 
 def _front(x: Ref, axis: int) -> Ref:
@@ -132,7 +132,7 @@ def _index_add(
     return _add_rows(low, x, axis, index, mul(low, values, float(alpha)))
 
 
-# --- Elements along an axis ------------------------------------------------------------------------
+# --- Elements along an axis -----------------------------------------------------------------------
 
 
 @lowers(aten.gather.default)
@@ -188,7 +188,7 @@ def _scatter_add(low: Lowering, x: Ref, axis: int, index: Ref, source: Ref) -> R
     return x
 
 
-# --- Joining and padding ---------------------------------------------------------------------------
+# --- Joining and padding --------------------------------------------------------------------------
 
 
 def join(low: Lowering, parts: list[Ref], axis: int) -> Ref:
@@ -260,7 +260,7 @@ def _select_scatter(low: Lowering, x: Ref, source: Ref, axis: int, index: int) -
     return join(low, [before, source.unsqueeze(axis), after], axis)
 
 
-# --- Negative log-likelihood -----------------------------------------------------------------------
+# --- Negative log-likelihood ----------------------------------------------------------------------
 
 _NONE, _MEAN = 0, 1  # PyTorch's numbers for the reductions; 2 is the sum
 

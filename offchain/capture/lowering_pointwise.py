@@ -46,7 +46,7 @@ def div(low: Lowering, x: Value, y: Value) -> Ref:
     return low.emit("div", low.as_float(x), low.as_float(y))
 
 
-# --- Arithmetic ------------------------------------------------------------------------------------
+# --- Arithmetic -----------------------------------------------------------------------------------
 
 
 @lowers(aten.add.Tensor, aten.add.Scalar)
@@ -130,7 +130,7 @@ def _lerp(low: Lowering, start: Ref, end: Ref, weight: Value) -> Ref:
     return low.emit("sub", end, mul(low, distance, 1 - weight))
 
 
-# --- Functions -------------------------------------------------------------------------------------
+# --- Functions ------------------------------------------------------------------------------------
 
 
 def _register_unary(kind: str, operation: Any) -> None:
@@ -220,7 +220,7 @@ def _pow_tensor(low: Lowering, base: Ref, exponent: Ref) -> Ref:
     return low.emit("exp", mul(low, low.as_float(exponent), low.emit("log", low.as_float(base))))
 
 
-# --- Comparisons and selection ---------------------------------------------------------------------
+# --- Comparisons and selection --------------------------------------------------------------------
 
 
 @lowers(aten.eq.Tensor, aten.eq.Scalar)
@@ -377,7 +377,7 @@ def _clamp_max(low: Lowering, x: Ref, bound: Value) -> Ref:
     return _clamp(low, x, None, bound)
 
 
-# --- Types -----------------------------------------------------------------------------------------
+# --- Types ----------------------------------------------------------------------------------------
 
 
 def convert(low: Lowering, x: Ref, dtype: torch.dtype, source: torch.dtype) -> Ref:

@@ -107,7 +107,7 @@ def _var(
     return div(low, total, float(degrees))
 
 
-# --- Softmax ---------------------------------------------------------------------------------------
+# --- Softmax --------------------------------------------------------------------------------------
 
 
 def _along(low: Lowering, kind: str, axis: int, *inputs: Ref) -> Ref:
@@ -146,7 +146,7 @@ def _log_softmax_backward(low: Lowering, gradient: Ref, y: Ref, axis: int, dtype
     return _along(low, "log_softmax_backward", axis, gradient.expand(y.shape), y)
 
 
-# --- Layer normalisation ---------------------------------------------------------------------------
+# --- Layer normalisation --------------------------------------------------------------------------
 
 
 def _rows(low: Lowering, x: Ref, axes: int) -> Ref:

@@ -7,7 +7,7 @@ state is materialised as it is before the first step, and while tracing every co
 import copy
 import inspect
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from unittest import mock
 
@@ -46,19 +46,28 @@ def materialize_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
     step would differ from one that starts from the materialised state.
     """
     known = _get_state(optimizer)
-    created = _run(optimizer, _initialize)
+    created = _run(optimizer, _initialize)[0]
+    updated, lazy = _run(optimizer, _step)
     # What only the update itself creates (SGD's momentum) starts as zeros.
-    updated = _run(optimizer, _step)
-    result: dict[Tensor, ParameterState] = {}
-    for parameter in _get_parameters(optimizer):
-        result[parameter] = {
-            key: known.get(parameter, {}).get(
-                key, created.get(parameter, {}).get(key, torch.zeros_like(value))
-            ).clone()
-            for key, value in updated.get(parameter, {}).items()
+    state = {
+        parameter: {
+            key: known.get(parameter, {})
+            .get(key, created[parameter].get(key, torch.zeros_like(value)))
+            .clone()
+            for key, value in entries.items()
         }
-    _check_first_step(optimizer, result)
-    return result
+        for parameter, entries in updated.items()
+    }
+    again, explicit = _run(optimizer, _step, state)
+    for parameter in state:
+        pairs = [(lazy[parameter], explicit[parameter])]
+        pairs += [(updated[parameter][key], again[parameter][key]) for key in state[parameter]]
+        if not all(torch.allclose(a, b, atol=0, equal_nan=True) for a, b in pairs):
+            raise UnsupportedOptimizer(
+                f"{type(optimizer).__name__}: its first step differs from the later ones (SGD "
+                "with dampening does so); take one step in PyTorch before capturing"
+            )
+    return state
 
 
 def _get_parameters(optimizer: Optimizer) -> list[Tensor]:
@@ -99,44 +108,21 @@ def _step(optimizer: Optimizer) -> None:
 
 def _run(
     optimizer: Optimizer,
-    action: "type[None] | object",
+    action: Callable[[Optimizer], None],
     state: dict[Tensor, ParameterState] | None = None,
-    values: dict[Tensor, Tensor] | None = None,
-) -> dict[Tensor, ParameterState]:
-    """State after an action on a scratch copy with fixed gradients; `values` gets parameters."""
+) -> tuple[dict[Tensor, ParameterState], dict[Tensor, Tensor]]:
+    """State and parameters after an action on a scratch copy with fixed random gradients."""
     scratch = copy.deepcopy(optimizer)
-    originals = _get_parameters(optimizer)
-    copies = _get_parameters(scratch)
+    pairs = list(zip(_get_parameters(optimizer), _get_parameters(scratch)))
     generator = torch.Generator().manual_seed(0)
-    for original, parameter in zip(originals, copies):
+    for original, parameter in pairs:
         noise = torch.randn(parameter.shape, generator=generator)
         parameter.grad = noise.to(parameter.dtype)
         if state is not None:
             scratch.state[parameter] = {k: v.clone() for k, v in state[original].items()}
-    action(scratch)  # type: ignore[operator]
+    action(scratch)
     after = _get_state(scratch)
-    if values is not None:
-        values.update({o: c.detach() for o, c in zip(originals, copies)})
-    return {o: after.get(c, {}) for o, c in zip(originals, copies)}
-
-
-def _check_first_step(optimizer: Optimizer, state: dict[Tensor, ParameterState]) -> None:
-    lazy: dict[Tensor, Tensor] = {}
-    explicit: dict[Tensor, Tensor] = {}
-    states = (
-        _run(optimizer, _step, values=lazy),
-        _run(optimizer, _step, state=state, values=explicit),
-    )
-    for parameter in lazy:
-        same = torch.allclose(lazy[parameter], explicit[parameter], atol=0) and all(
-            torch.allclose(value, states[1][parameter][key], atol=0)
-            for key, value in states[0][parameter].items()
-        )
-        if not same:
-            raise UnsupportedOptimizer(
-                f"{type(optimizer).__name__}: its first step differs from the later ones (SGD "
-                "with dampening does so); take one step in PyTorch before capturing"
-            )
+    return {o: after.get(c, {}) for o, c in pairs}, {o: c.detach() for o, c in pairs}
 
 
 @contextmanager

@@ -108,6 +108,10 @@ class PlaceMode(TorchDispatchMode):
                 break
             if not file.startswith((_TORCH, _HERE, "<")):
                 break
+            if file.startswith(_HERE) and file != __file__:
+                # The tracer itself: beyond it stands whoever asked for the capture.
+                frame = None
+                break
             frame = frame.f_back
         module = self._modules[-1] if self._modules else ""
         note = f"{self._optimizer_name}: {self._update_note}" if self._updating else ""
