@@ -10,7 +10,7 @@ from requests.exceptions import RequestException
 from web3 import Web3
 from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
 
-from offchain.chain.errors import BadAnswer, NetworkUnreachable, Reverted
+from offchain.chain.errors import BadAnswer, ChainError, NetworkUnreachable, Reverted
 
 # The longest answer of any view of the contracts is a task's terms; events carry at most one
 # opened leaf and its path.
@@ -114,6 +114,8 @@ def ask(action: str, question: Callable[[], Any]) -> Any:
     """Ask the node. Raises `Reverted`, `NetworkUnreachable`, `BadAnswer`, and nothing else."""
     try:
         return question()
+    except ChainError:
+        raise
     except Web3Exception as error:
         raise_chain_error(action, error)
     except (RequestException, OSError) as error:

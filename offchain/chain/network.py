@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from web3 import Web3
 
-from offchain.chain.errors import ChainError, NetworkUnreachable, UnknownAccount, WrongNetwork
+from offchain.chain.errors import ChainError, NetworkUnreachable, UnknownAccount
 
 # Chain ids on which the well-known test keys may sign: their private keys are public.
 TEST_CHAIN_IDS = frozenset({1337, 31337})
@@ -56,14 +56,6 @@ class Network:
     web3: Web3
     chain_id: int
     ecosystem: Any  # ape's EcosystemAPI
-
-    def check_chain_id(self, expected: int) -> None:
-        """Raises `WrongNetwork` where the deployment is on another chain."""
-        if self.chain_id != expected:
-            raise WrongNetwork(
-                f"wrong network: the node serves chain {self.chain_id}, "
-                f"the deployment is on chain {expected}"
-            )
 
     def load_signer(self, name: str) -> Signer:
         """Account `test:<number>` on development chains, else the alias of an ape account.
