@@ -32,10 +32,10 @@ demo: compile ## Train, claim, challenge and decide, on a chain of its own
 	crux demo
 
 bench: compile ## Measure gas, steps and hashing; figures go to docs/benchmarks.md
-	python scripts/bench.py
+	python -m scripts.bench
 
 bench-gpu: setup ## Measure the kernels and steps on a CUDA device
-	python scripts/bench.py --device cuda
+	python -m scripts.bench --device cuda
 
 lint: setup ## ruff and mypy
 	ruff check .
