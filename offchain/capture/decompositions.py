@@ -1,34 +1,14 @@
-"""Which ATen operations are taken apart before lowering, and which are lowered whole."""
+"""Which ATen operations are taken apart before lowering: those without a lowering of their own."""
 
-import torch
-from torch._decomp import core_aten_decompositions
+from collections.abc import Callable
+from typing import Any
 
-aten = torch.ops.aten
+from torch._decomp import core_aten_decompositions, decomposition_table
 
-# Lowered to operators of their own, or shorter than by their decomposition.
-_KEPT = (
-    aten._log_softmax_backward_data,
-    aten._safe_softmax,
-    aten._softmax_backward_data,
-    aten.addcdiv,
-    aten.addcmul,
-    aten.lerp,
-    aten.baddbmm,
-    aten.silu,
-    aten.silu_backward,
-    aten.sigmoid_backward,
-    aten.tanh_backward,
-    aten.threshold_backward,
-    aten.gelu_backward,
-    aten.native_layer_norm_backward,
-    aten.nll_loss_backward,
-    aten.nll_loss_forward,
-    aten.embedding_dense_backward,
-    aten.native_dropout,
-)
+from offchain.capture.registry import REGISTRY
 
-DECOMPOSITIONS = {
-    operation: decomposition
-    for operation, decomposition in core_aten_decompositions().items()
-    if getattr(operation, "overloadpacket", operation) not in _KEPT
-}
+
+def get_decompositions() -> dict[Any, Callable[..., Any]]:
+    """PyTorch's own decompositions of every operation that is not lowered whole."""
+    known = {**decomposition_table, **core_aten_decompositions()}
+    return {operation: taken for operation, taken in known.items() if operation not in REGISTRY}

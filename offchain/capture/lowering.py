@@ -186,6 +186,10 @@ class Lowering:
                 raise Unsupported(f"the integer {bits} does not fit i32")
         return self.emit("full", value=bits, shape=(), dtype=int(dtype))
 
+    def constant(self, tensor: Tensor) -> Ref:
+        """A tensor known at capture."""
+        return self._place_constant(tensor, None)
+
     def as_float(self, x: Ref | Number) -> Ref:
         """As f32: numbers become constants, integers are converted."""
         if not isinstance(x, Ref):

@@ -120,9 +120,25 @@ def _index_put(
     axis, index = _get_single(indices)
     _refuse_mask(low, axis)
     if not accumulate:
-        raise Unsupported("assignment by index; only accumulate=True has a fixed result")
+        node = low.node.args[1][axis]  # type: ignore[index]
+        if node not in low.constants.nodes or len(index.shape) != 1:
+            raise Unsupported("assignment by an index that is not one constant axis")
+        shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+        positions = low.constants.evaluate(node).tolist()  # type: ignore[arg-type]
+        return _assign(low, x, axis, positions, values.expand(shape))
     shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     return _add_rows(low, x, axis, index, values.expand(shape))
+
+
+def _assign(low: Lowering, x: Ref, axis: int, positions: list[int], values: Ref) -> Ref:
+    """x with the lines at fixed positions of an axis replaced, the last one winning."""
+    length = x.shape[axis]
+    source = torch.full((length,), -1)
+    for number, position in enumerate(positions):
+        source[position % length] = number
+    taken = _take(low, values, axis, low.constant(source))  # reads 0 where source is -1
+    shape = (length, *[1] * (len(x.shape) - 1 - axis))
+    return where(low, low.constant((source >= 0).reshape(shape)), taken, x)
 
 
 @lowers(aten.index_add.default)
@@ -245,7 +261,7 @@ def _slice_scatter(
     length = x.shape[axis]
     first, last, _ = slice(start, end, step).indices(length)
     if step != 1:
-        raise Unsupported("a scatter into every other element")
+        return _assign(low, x, axis, list(range(first, last, step)), source)
     before = x.seen(x.view.slice(axis, 0, first))
     after = x.seen(x.view.slice(axis, last, length - last))
     return join(low, [before, source, after], axis)

@@ -308,6 +308,13 @@ def _bitwise_or(low: Lowering, x: Value, y: Value) -> Ref:
     return low.emit("bitwise_or", low.as_int(x), low.as_int(y))
 
 
+@lowers(aten.bitwise_xor.Tensor)
+def _bitwise_xor(low: Lowering, x: Ref, y: Ref) -> Ref:
+    if low.get_result_dtype() is not torch.bool:
+        raise Unsupported("exclusive or of integers")
+    return low.emit("logical_not", low.emit("int_eq", x, y))
+
+
 @lowers(aten.bitwise_not.default)
 def _bitwise_not(low: Lowering, x: Ref) -> Ref:
     if low.get_result_dtype() is torch.bool:
@@ -408,6 +415,7 @@ def _to_copy(low: Lowering, x: Ref, *_: object, **__: object) -> Ref:
     aten.new_full.default,
     aten.empty_like.default,
     aten.new_empty.default,
+    aten.new_empty_strided.default,
 )
 def _full_like(low: Lowering, x: Ref, *arguments: Any, **_: object) -> Ref:
     name = str(low.node.target)

@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import stateless
 from torch.optim import Optimizer
 
-from offchain.capture.decompositions import DECOMPOSITIONS
+from offchain.capture.decompositions import get_decompositions
 from offchain.capture.errors import (
     CaptureError,
     MalformedLoss,
@@ -133,7 +133,7 @@ def _functionalize(
 
     functional = make_fx(
         torch.func.functionalize(replay, remove="mutations"),
-        decomposition_table=DECOMPOSITIONS,
+        decomposition_table=get_decompositions(),
         tracing_mode="fake",
         _allow_non_fake_inputs=True,
     )(values, fields)

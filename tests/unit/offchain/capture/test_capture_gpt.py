@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+
 from examples.gpt import Config, build
 
 VOCABULARY, CONTEXT = 11, 4
