@@ -1,0 +1,1 @@
+"""Executes programs with torch: steps, segments, checkpoints, traces, evidence."""
