@@ -1,0 +1,127 @@
+"""A worker's or challenger's workbench: artifacts, runs and evidence of tasks, by their terms.
+
+Everything it keeps on disk is cache: checkpoints of a run lie in a folder named after all that
+the run depends on, and whatever is missing or damaged is computed again.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from offchain.chain.records import Terms
+from offchain.runner.checkpoints import Checkpoints, compute_run_id
+from offchain.runner.evidence import Evidence
+from offchain.runner.strategy import Strategy
+from offchain.runner.training import Progress, Trained, train
+from offchain.store.artifacts import Store
+from offchain.store.bundles import TaskBundle, load_bundle
+from protocol.program import Program
+from protocol.types import Root
+
+BUNDLE_BYTES_MAX = 2**35  # = 32 GiB of state and dataset
+OPERATIONS_MAX = 10**19  # of a whole run: a day of the fastest device there is
+TASKS_KEPT = 4  # bundles and evidence in memory at once: games of several tasks
+
+
+class TaskTooCostly(ValueError):
+    """The task asks for more work than the agent accepts."""
+
+
+@dataclass
+class Bench:
+    """Executes tasks. `build_strategy` is the honest one but for the liars of the demo."""
+
+    store: Store
+    folder: Path
+    device: str = "cpu"
+    threads: int | None = None
+    bytes_max: int = BUNDLE_BYTES_MAX
+    operations_max: int = OPERATIONS_MAX
+    build_strategy: Callable[[Program], Strategy] | None = None
+    _bundles: OrderedDict[Terms, TaskBundle] = field(default_factory=OrderedDict)
+    _evidence: OrderedDict[Terms, Evidence] = field(default_factory=OrderedDict)
+
+    def load(self, terms: Terms) -> TaskBundle:
+        """The task's artifacts, every byte verified.
+
+        Raises StoreError, InvalidProgram, InvalidTask, TaskTooCostly.
+        """
+        if terms not in self._bundles:
+            bundle = load_bundle(self.store, terms, self.bytes_max)
+            cost = bundle.cost
+            operations = (cost.float_operations + cost.integer_operations) * terms.steps
+            if operations > self.operations_max:
+                raise TaskTooCostly(
+                    f"task {terms.program_root.hex()}: {operations:.2e} operations, "
+                    f"limit {self.operations_max:.2e}"
+                )
+            _keep(self._bundles, terms, bundle)
+        return self._bundles[terms]
+
+    def train(self, terms: Terms, progress: Progress | None = None) -> Trained:
+        """Run the task, or go on where an earlier process stopped.
+
+        Raises Diverged besides what `load` raises.
+        """
+        bundle = self.load(terms)
+        return train(
+            bundle.program,
+            bundle.dataset,
+            bundle.genesis,
+            terms.seed,
+            terms.segments,
+            terms.segment_length,
+            self._get_folder(terms),
+            device=self.device,
+            strategy=self._get_strategy(bundle.program),
+            threads=self.threads,
+            progress=progress,
+        )
+
+    def get_evidence(self, terms: Terms) -> Evidence:
+        """Answers about the run that `train` made. Raises what `load` raises."""
+        if terms not in self._evidence:
+            bundle = self.load(terms)
+            run_id = _compute_run_id(terms, bundle.program)
+            evidence = Evidence(
+                bundle.program,
+                bundle.dataset,
+                bundle.genesis,
+                terms.seed,
+                terms.segments,
+                terms.segment_length,
+                Checkpoints(self._get_folder(terms), bundle.program, run_id),
+                device=self.device,
+                strategy=self._get_strategy(bundle.program),
+                threads=self.threads,
+            )
+            _keep(self._evidence, terms, evidence)
+        return self._evidence[terms]
+
+    def _get_folder(self, terms: Terms) -> Path:
+        words = (
+            terms.program_root
+            + terms.genesis_root
+            + terms.dataset_root
+            + terms.seed
+            + terms.records.to_bytes(32, "big")
+            + terms.segment_length.to_bytes(32, "big")
+        )
+        return self.folder / sha256(words).hexdigest()
+
+    def _get_strategy(self, program: Program) -> Strategy | None:
+        return self.build_strategy(program) if self.build_strategy is not None else None
+
+
+def _compute_run_id(terms: Terms, program: Program) -> Root:
+    return compute_run_id(
+        program, terms.dataset_root, terms.genesis_root, terms.seed, terms.segment_length
+    )
+
+
+def _keep(kept: OrderedDict, terms: Terms, value: object) -> None:  # type: ignore[type-arg]
+    kept[terms] = value
+    while len(kept) > TASKS_KEPT:
+        kept.popitem(last=False)

@@ -1,0 +1,50 @@
+"""A challenger that contests the truth. It exists for the demo and the tests: it must lose."""
+
+from random import Random
+
+from offchain.agents.bench import Bench
+from offchain.agents.challenger import Challenger
+from offchain.agents.intents import Play
+from offchain.agents.views import ClaimView
+from offchain.chain.client import Chain
+from offchain.chain.games import GameView
+from protocol import moves
+from protocol.game_state import Stage
+from protocol.merkle import compute_vector_tree
+from protocol.types import LEAF_BYTES
+
+
+class MaliciousChallenger(Challenger):
+    """Challenges every claim without looking, and picks anywhere."""
+
+    def __init__(self, chain: Chain, bench: Bench, seed: int = 0):
+        super().__init__(chain, bench)
+        self._random = Random(seed)
+
+    def is_true(self, view: ClaimView) -> bool:
+        """Never, to it."""
+        return False
+
+    def compute_move(self, intent: Play) -> moves.Move | None:
+        """Any node that exists, any element that exists."""
+        view = intent.game
+        if view.game.stage is Stage.PICK_ELEMENT:
+            return moves.PickElement(view.game.move, self._random.randrange(_count_elements(view)))
+        child = self._random.randrange(_count_children(view))
+        path = tuple(compute_vector_tree(view.nodes).get_path(child))
+        return moves.Pick(view.game.move, child, view.nodes[child], path)
+
+
+def _count_children(view: GameView) -> int:
+    """Those of the revealed nodes that have a leaf below them which is no padding."""
+    game = view.game
+    below = game.height - game.depth
+    first = (game.index << game.depth) << below
+    return min(2**game.depth, -(-(game.count - first) // 2**below))
+
+
+def _count_elements(view: GameView) -> int:
+    """Elements of the tensor in the revealed leaf."""
+    game = view.game
+    per_leaf = LEAF_BYTES // game.element_bytes
+    return min(per_leaf, game.size - game.index * per_leaf)
