@@ -39,8 +39,10 @@ class SetupError(Exception):
 def compute_stamp():
     """Hash of everything that decides what gets installed, and where."""
     digest = hashlib.sha256()
-    for name in ("requirements.lock", "package-lock.json", "pyproject.toml", "scripts/setup.py"):
+    for name in ("requirements.lock", "package-lock.json", "scripts/setup.py"):
         digest.update((ROOT / name).read_bytes())
+    # The settings of tools that follow the project table do not change what is installed.
+    digest.update((ROOT / "pyproject.toml").read_text().split("[tool.ruff")[0].encode())
     # Scripts in a virtual environment carry absolute paths: a moved checkout starts anew.
     digest.update(f"{VENV} {sys.version} {platform.machine()}".encode())
     return digest.hexdigest()
