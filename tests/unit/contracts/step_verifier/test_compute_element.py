@@ -1,0 +1,94 @@
+"""StepVerifier against the protocol: the same word for every opcode, wherever it stands."""
+
+import os
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from protocol.instructions import LEGALITY, Kind, Opcode, Source
+from tests.instruction_cases import Case, compute_by_protocol, compute_word, random_example
+
+CASES = 4
+PROTOCOL_CASES = 30  # a case of the protocol alone costs a twentieth of one on the contract
+LONG_CASES = int(os.environ.get("CRUX_CASES", 100_000))
+FOLDS = [opcode for opcode in Opcode if LEGALITY[opcode].kind is Kind.FOLD]
+
+
+def compare(verifier: Any, opcode: Opcode, cases: int, seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(cases):
+        example = random_example(rng, opcode)
+        element = rng.randrange(example.instruction.size)
+
+        def compute(case: Case) -> bytes:
+            word = compute_by_protocol(case)
+            assert verifier.compute_element(*case.encode()) == word
+            return word
+
+        assert compute_word(example, element, compute) == example.get_word(element)
+
+
+@pytest.mark.parametrize("opcode", list(Opcode), ids=lambda opcode: opcode.name)
+def test_compute_element__random_instruction__equals_protocol(
+    verifier: Any, opcode: Opcode
+) -> None:
+    compare(verifier, opcode, CASES, seed=opcode)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("opcode", list(Opcode), ids=lambda opcode: opcode.name)
+def test_compute_element__many_instructions__equal_protocol(
+    verifier: Any, opcode: Opcode
+) -> None:
+    compare(verifier, opcode, LONG_CASES, seed=1000 + opcode)
+
+
+def test_compute_element__protocol_alone__equals_semantics() -> None:
+    met: Counter[str] = Counter()
+    for opcode in Opcode:
+        rng = random.Random(2000 + opcode)
+        for _ in range(PROTOCOL_CASES):
+            example = random_example(rng, opcode)
+            element = rng.randrange(example.instruction.size)
+            word = compute_word(example, element, compute_by_protocol)
+            assert word == example.get_word(element), example.instruction
+            met[opcode.name] += 1
+            for operand in example.instruction.operands:
+                met["negative stride"] += any(stride < 0 for stride in operand.view.strides)
+                met["broadcast"] += 0 in operand.view.strides
+                met["input"] += operand.source is Source.INPUT
+                met["instruction"] += operand.source is Source.INSTRUCTION
+            opened = example.build(element).openings
+            met["two leaves"] += any(len(opening.leaves) == 2 for opening in opened)
+            met["unread"] += any(not opening.leaves for opening in opened)
+    assert {opcode.name for opcode in Opcode} <= set(met)
+    for name in ("negative stride", "broadcast", "input", "instruction", "two leaves", "unread"):
+        assert met[name] > 0, name
+
+
+@pytest.mark.parametrize("length", [1, 255, 256, 257, 600])
+@pytest.mark.parametrize("opcode", FOLDS, ids=lambda opcode: opcode.name)
+def test_compute_element__fold_in_chunks__equals_protocol(
+    verifier: Any, opcode: Opcode, length: int
+) -> None:
+    rng = random.Random(opcode * 1000 + length)
+    example = random_example(rng, opcode, fold=length)
+    element = rng.randrange(example.instruction.size)
+
+    def compute(case: Case) -> bytes:
+        return verifier.compute_element(*case.encode())
+
+    assert compute_word(example, element, compute) == example.get_word(element)
+
+
+@pytest.mark.parametrize("accumulator", [2**62, 2**256 - 2**62, 2**63 - 1, 2**256 - 1, 2**255])
+@pytest.mark.parametrize("opcode", FOLDS, ids=lambda opcode: opcode.name)
+def test_compute_element__any_accumulator__equals_protocol(
+    verifier: Any, opcode: Opcode, accumulator: int
+) -> None:
+    """Whatever the agreed accumulator is, even where no trace holds it, nothing reverts."""
+    example = random_example(random.Random(opcode), opcode, fold=300)
+    case = example.build(0, 1, accumulator)
+    assert verifier.compute_element(*case.encode()) == compute_by_protocol(case)
