@@ -17,7 +17,7 @@ from offchain.capture.builder import Builder, Ref
 from offchain.capture.constants import Constants, get_arange_axis, get_splat
 from offchain.capture.dtypes import get_dtype, is_supported, to_array
 from offchain.capture.errors import UnsupportedOperator
-from offchain.capture.places import NOWHERE, Place
+from offchain.capture.places import get_place, get_where
 from offchain.capture.registry import REGISTRY, Unsupported
 from protocol.operators import MalformedOperator
 from protocol.types import Array, Dtype, Shape
@@ -236,14 +236,6 @@ def _get_results(node: fx.Node) -> list[Tensor]:
     return [v for v in values if isinstance(v, Tensor)]
 
 
-def get_place(node: fx.Node) -> Place:
-    """Where the node stands in the submitter's source."""
-    return (node.meta.get("custom") or {}).get("place", NOWHERE)
-
-
 def _describe(node: fx.Node, reason: str) -> str:
-    place = get_place(node)
     types = [str(r.dtype) for a in node.all_input_nodes for r in _get_results(a)[:1]]
-    where = f" at {place}" if str(place) else ""
-    line = f": {place.code}" if place.code else ""
-    return f"{node.target} ({', '.join(types)}): {reason}{where}{line}"
+    return f"{node.target} ({', '.join(types)}): {reason}{get_where(node)}"

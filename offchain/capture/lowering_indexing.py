@@ -141,6 +141,17 @@ def _assign(low: Lowering, x: Ref, axis: int, positions: list[int], values: Ref)
     return where(low, low.constant((source >= 0).reshape(shape)), taken, x)
 
 
+@lowers(aten.diagonal_scatter.default)
+def _diagonal_scatter(
+    low: Lowering, x: Ref, source: Ref, offset: int = 0, axis_1: int = 0, axis_2: int = 1
+) -> Ref:
+    numbers = torch.arange(prod(x.shape)).reshape(x.shape)
+    positions = numbers.diagonal(offset, axis_1, axis_2).flatten().tolist()
+    flat = low.builder.reshape(x, (prod(x.shape),))
+    values = low.builder.reshape(source, (len(positions),))
+    return low.builder.reshape(_assign(low, flat, 0, positions, values), x.shape)
+
+
 @lowers(aten.index_add.default)
 def _index_add(
     low: Lowering, x: Ref, axis: int, index: Ref, values: Ref, alpha: Number = 1

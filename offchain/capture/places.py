@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.fx import traceback
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -42,8 +42,24 @@ class Place:
         """The line itself."""
         return linecache.getline(self.file, self.line).strip()
 
+    @property
+    def where(self) -> str:
+        """The end of a message: place and line, or nothing where the place is not known."""
+        line = f": {self.code}" if self.code else ""
+        return f" at {self}{line}" if str(self) else ""
+
 
 NOWHERE = Place("", 0, "")
+
+
+def get_place(node: fx.Node) -> Place:
+    """Where the operation of a traced node stands."""
+    return (node.meta.get("custom") or {}).get("place", NOWHERE)
+
+
+def get_where(node: fx.Node) -> str:
+    """See `Place.where`."""
+    return get_place(node).where
 
 
 def get_short_path(path: str) -> str:

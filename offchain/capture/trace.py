@@ -32,7 +32,7 @@ from offchain.capture.errors import (
     UnsupportedOperator,
 )
 from offchain.capture.optimizer import ParameterState, swapped
-from offchain.capture.places import PlaceMode
+from offchain.capture.places import PlaceMode, get_where
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def trace_step(
         except CaptureError:
             raise
         except _UNTRACEABLE as error:
-            place = places.last
+            reason = str(error).split("\n", 1)[0]
             raise UnsupportedOperator(
-                f"{places.operation}: {error} ({place}: {place.code})"
+                f"{places.operation}: {reason}{places.last.where}"
             ) from error
         functional = _functionalize(recorded, list(state.values()), list(batch.values()))
     return Trace(functional, state, {name: key for name, (_, key) in moments.items()})
@@ -137,8 +137,21 @@ def _functionalize(
         tracing_mode="fake",
         _allow_non_fake_inputs=True,
     )(values, fields)
+    for node in functional.graph.nodes:
+        _refuse_mutation(node)
     functional.graph.eliminate_dead_code()
     return functional
+
+
+def _refuse_mutation(node: fx.Node) -> None:
+    """A decomposition that writes in place would be lowered as if it did nothing."""
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return
+    # Functionalisation ends by writing new values back to the inputs, which nothing reads.
+    if node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":  # type: ignore[union-attr]
+        return
+    raise UnsupportedOperator(f"{node.target}: writes in place{get_where(node)}")
 
 
 def _get_loss(result: Any) -> Tensor:
