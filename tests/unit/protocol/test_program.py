@@ -91,7 +91,7 @@ def test_microcode__operator_that_does_not_exist__is_named_with_its_place() -> N
     bad = replace(program.operators[4], kind="trust_me")
     operators = (*program.operators[:4], bad, *program.operators[5:])
     with pytest.raises(UnknownKind, match=r"operator 4 \(trust_me, model.py:7\).*'trust_me'"):
-        replace(program, operators=operators).microcode
+        _ = replace(program, operators=operators).microcode
 
 
 def test_microcode__attribute_missing__is_named_with_its_place() -> None:
@@ -99,7 +99,7 @@ def test_microcode__attribute_missing__is_named_with_its_place() -> None:
     bad = replace(program.operators[4], attributes={"bits_a": 15})
     operators = (*program.operators[:4], bad, *program.operators[5:])
     with pytest.raises(UnfitOperator, match=r"operator 4 \(matmul, model.py:7\)"):
-        replace(program, operators=operators).microcode
+        _ = replace(program, operators=operators).microcode
 
 
 def test_microcode__too_many_instructions__stops_at_the_limit(
@@ -111,7 +111,7 @@ def test_microcode__too_many_instructions__stops_at_the_limit(
     assert make_program().microcode
     monkeypatch.setattr("protocol.program.INSTRUCTIONS_TOTAL_MAX", total - 1)
     with pytest.raises(InstructionCountOutOfRange, match=f"{total} instructions"):
-        make_program().microcode
+        _ = make_program().microcode
 
 
 def test_execute_step__regression__loss_falls_and_state_root_follows() -> None:

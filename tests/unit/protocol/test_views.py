@@ -39,7 +39,7 @@ def apply_random(view: View, shown: np.ndarray, data: st.DataObject) -> tuple[Vi
         lengths = [n for n in view.shape if n != 1]
         at = data.draw(st.integers(0, len(lengths)))
         front, back = lengths[:at], lengths[at:]
-        shape = tuple([int(np.prod(front)), 1, *back])
+        shape = (int(np.prod(front)), 1, *back)
         return view.reshape(shape), shown.reshape(shape)
     axis = data.draw(st.integers(0, rank - 1))
     if name == "flip":
