@@ -238,4 +238,7 @@ def _get_results(node: fx.Node) -> list[Tensor]:
 
 def _describe(node: fx.Node, reason: str) -> str:
     types = [str(r.dtype) for a in node.all_input_nodes for r in _get_results(a)[:1]]
-    return f"{node.target} ({', '.join(types)}): {reason}{get_where(node)}"
+    # What the user called, where a decomposition led to the unsupported operation.
+    called = node.meta.get("original_aten") or node.target
+    inner = "" if called is node.target else f"{node.target} inside it: "
+    return f"{called} ({', '.join(types)}): {inner}{reason}{get_where(node)}"

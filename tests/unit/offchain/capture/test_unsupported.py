@@ -1,0 +1,64 @@
+"""What cannot be captured is named with its place, before anything is made."""
+
+import inspect
+
+import pytest
+import torch
+from torch import nn
+
+from offchain.capture import UnsupportedOperator
+
+
+class Model(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.function = function
+
+    def forward(self, x):
+        return self.function(self.layer(x))
+
+
+def use_cumprod(y):
+    return y.cumprod(0).sum()
+
+
+def use_double(y):
+    return y.double().exp().sum().float()
+
+
+def use_item(y):
+    return y.sum() * y[0, 0].item()
+
+
+def use_mask(y):
+    return y[y > 0].sum()
+
+
+def use_sort(y):
+    return (y.sort(0).values * y).sum()
+
+
+@pytest.mark.parametrize(
+    ("function", "operation", "reason"),
+    [
+        (use_cumprod, "aten.cumprod.default", "prims.prod.default inside it: no lowering"),
+        (use_double, "aten._to_copy.default", "torch.float64"),
+        (use_item, "aten._local_scalar_dense.default", ""),
+        (use_mask, "aten.index.Tensor", "no fixed shape"),
+        (use_sort, "aten.sort", "no lowering"),
+    ],
+)
+def test_capture__unsupported__names_operation_file_line_and_code(
+    capture_module, function, operation, reason
+):
+    module = Model(function)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    lines, start = inspect.getsourcelines(function)
+    with pytest.raises(UnsupportedOperator) as caught:
+        capture_module(module, optimizer, {"x": torch.zeros(2, 4)})
+    message = str(caught.value)
+    assert message.startswith(operation)
+    assert reason in message
+    assert f"test_unsupported.py:{start + 1}" in message
+    assert message.endswith(lines[1].strip())
