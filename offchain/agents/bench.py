@@ -17,12 +17,30 @@ from offchain.runner.strategy import Strategy
 from offchain.runner.training import Progress, Trained, train
 from offchain.store.artifacts import Store
 from offchain.store.bundles import TaskBundle, load_bundle
+from protocol.merkle import Tree
 from protocol.program import Program
-from protocol.types import Root
+from protocol.types import Array, Root
 
 BUNDLE_BYTES_MAX = 2**35  # = 32 GiB of state and dataset
 OPERATIONS_MAX = 10**19  # of a whole run: a day of the fastest device there is
 TASKS_KEPT = 4  # bundles and evidence in memory at once: games of several tasks
+
+
+class RunEvidence(Evidence):
+    """The runner's evidence under the names that the game's strategy asks for."""
+
+    @property
+    def records(self) -> int:
+        """Records of the dataset."""
+        return self.dataset.records
+
+    def field_tensor(self, field: int) -> Array:
+        """A dataset field's whole tensor, flat."""
+        return self.dataset_tensor(field)
+
+    def field_tensor_tree(self, field: int) -> Tree:
+        """Its tree."""
+        return self.dataset_tensor_tree(field)
 
 
 class TaskTooCostly(ValueError):
@@ -41,7 +59,7 @@ class Bench:
     operations_max: int = OPERATIONS_MAX
     build_strategy: Callable[[Program], Strategy] | None = None
     _bundles: OrderedDict[Terms, TaskBundle] = field(default_factory=OrderedDict)
-    _evidence: OrderedDict[Terms, Evidence] = field(default_factory=OrderedDict)
+    _evidence: OrderedDict[Terms, RunEvidence] = field(default_factory=OrderedDict)
 
     def load(self, terms: Terms) -> TaskBundle:
         """The task's artifacts, every byte verified.
@@ -80,12 +98,12 @@ class Bench:
             progress=progress,
         )
 
-    def get_evidence(self, terms: Terms) -> Evidence:
+    def get_evidence(self, terms: Terms) -> RunEvidence:
         """Answers about the run that `train` made. Raises what `load` raises."""
         if terms not in self._evidence:
             bundle = self.load(terms)
             run_id = _compute_run_id(terms, bundle.program)
-            evidence = Evidence(
+            evidence = RunEvidence(
                 bundle.program,
                 bundle.dataset,
                 bundle.genesis,

@@ -54,7 +54,7 @@ class Challenger(Agent):
         """Pick the first child that differs from the challenger's own."""
         game = intent.game
         evidence = self.bench.get_evidence(intent.view.terms)
-        return compute_challenger_move(game.game, evidence, game.nodes, game.data)
+        return compute_challenger_move(game.game, evidence, game.nodes or game.data)
 
     def _open(self, view: ClaimView) -> None:
         chain, bond = self.chain, self.chain.games.preset.bond

@@ -9,6 +9,7 @@ from offchain.agents.views import ClaimView
 from offchain.chain.client import Chain
 from offchain.chain.games import GameView
 from protocol import moves
+from protocol.descriptor import compute_element_bytes
 from protocol.game_state import Stage
 from protocol.merkle import compute_vector_tree
 from protocol.types import LEAF_BYTES
@@ -46,5 +47,5 @@ def _count_children(view: GameView) -> int:
 def _count_elements(view: GameView) -> int:
     """Elements of the tensor in the revealed leaf."""
     game = view.game
-    per_leaf = LEAF_BYTES // game.element_bytes
+    per_leaf = LEAF_BYTES // compute_element_bytes(game.dtype)
     return min(per_leaf, game.size - game.index * per_leaf)

@@ -69,6 +69,10 @@ class Bound:
         """A view at the pinned block."""
         return self.contract.read(function, *arguments, block=self.access.block)
 
+    def read_struct(self, function: str, *arguments: Any) -> dict[str, Any]:
+        """A view's struct at the pinned block, by its members' names."""
+        return self.contract.read_struct(function, *arguments, block=self.access.block)
+
     def send(self, action: str, function: str, *arguments: Any) -> Receipt:
         """A transaction; `action` says in words what it does."""
         return self.access.send(self.contract.encode(action, function, *arguments))

@@ -73,6 +73,14 @@ class Contract:
             raise BadAnswer(f"{call.action}: {error}; is a contract at {self.address}?") from error
         return values[0] if len(values) == 1 else values
 
+    def read_struct(
+        self, function: str, *arguments: Any, block: int | str = "latest"
+    ) -> dict[str, Any]:
+        """A view's one struct by its members' names. Raises as `read`."""
+        members = self._functions[function]["outputs"][0]["components"]
+        values = self.read(function, *arguments, block=block)
+        return dict(zip((member["name"] for member in members), values))
+
     def get_events(
         self, name: str, first: int, last: int, filters: Mapping[str, Any] | None = None
     ) -> list[Event]:

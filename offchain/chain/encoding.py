@@ -112,7 +112,11 @@ def encode_move(move: moves.Move) -> tuple[str, list[Any]]:
                 list(move.operator_path),
             ]
         case moves.ExpandElement():
-            return "expand_element", [move.move, _encode_location(move.location)]
+            return "expand_element", [
+                move.move,
+                _encode_instruction(move.instruction),
+                list(move.path),
+            ]
         case moves.RevealLeaf():
             return "reveal_leaf", [move.move, move.data]
         case moves.PickElement():

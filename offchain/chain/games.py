@@ -16,8 +16,6 @@ from protocol.game_state import Game, Level, Outcome, Preset, Stage, Subject
 from protocol.merkle import compute_leaf, compute_root_from_descendants
 from protocol.types import (
     ELEMENTS_MAX,
-    PATH_MAX,
-    Dtype,
     Root,
     Seconds,
     Wei,
@@ -78,13 +76,13 @@ class Games(Bound):
 
     def get_claim_id(self, game_id: GameId) -> ClaimId:
         """The claim that a game is about. Raises `Reverted` ("game: unknown game")."""
-        return ClaimId(self.read("game_of", game_id)[0])
+        return ClaimId(self.read_struct("game_of", game_id)["claim_id"])
 
     def get_game(self, game_id: GameId, claim: Claim, terms: Terms) -> GameView:
         """A game against `claim`, with what was last shown. Raises `Reverted`, `BadAnswer`."""
-        values = self.read("game_of", game_id)
-        if values[0] != claim.id:
-            raise BadAnswer(f"game {game_id}: is about claim {values[0]}, not {claim.id}")
+        values = self.read_struct("game_of", game_id)
+        if values["claim_id"] != claim.id:
+            raise BadAnswer(f"game {game_id}: is about claim {values['claim_id']}, not {claim.id}")
         game = _from_values(game_id, values, self.preset, _compute_subject(claim, terms))
         nodes: tuple[Root, ...] = ()
         data = b""
@@ -155,67 +153,30 @@ def _compute_subject(claim: Claim, terms: Terms) -> Subject:
     )
 
 
-def _from_values(game_id: GameId, values: Any, preset: Preset, subject: Subject) -> Game:
-    (
-        _,
-        _,
-        challenger,
-        stage,
-        level,
-        outcome,
-        move,
-        node,
-        height,
-        index,
-        count,
-        indices,
-        step_root,
-        operator_trace_root,
-        instruction_trace_root,
-        chunk_root,
-        size,
-        element_bytes,
-        chunks,
-        worker_left,
-        challenger_left,
-        since,
-        claim_slashed,
-    ) = values
-    in_bounds = (
-        height <= PATH_MAX
-        and count <= 2**PATH_MAX
-        and height <= compute_ceil_log2(max(1, count))
-        and max(index, *indices, size) <= ELEMENTS_MAX
-    )
+def _from_values(game_id: GameId, values: dict[str, Any], preset: Preset, subject: Subject) -> Game:
+    """The specification's record; its members have the same names."""
+    height, index, count = values["height"], values["index"], values["count"]
+    numbers = (height, index, count, values["size"], *values["indices"])
+    in_bounds = max(numbers) <= ELEMENTS_MAX and height <= compute_ceil_log2(max(1, count))
     if not in_bounds:
         raise BadAnswer(f"game {game_id}: height {height}, index {index} of {count} leaves")
     try:
-        stage, level, outcome = Stage(stage), Level(level), Outcome(outcome)
+        stage, level = Stage(values["stage"]), Level(values["level"])
+        outcome = Outcome(values["outcome"])
     except ValueError as error:
         raise BadAnswer(f"game {game_id}: {error}") from error
+    same = (
+        *("node", "count", "height", "since", "worker_left", "challenger_left", "move", "index"),
+        *("step_root", "operator_trace_root", "instruction_trace_root", "microcode_root"),
+        *("chunk_root", "size", "dtype", "chunks", "claim_slashed"),
+    )
     return Game(
         preset=preset,
         subject=subject,
-        challenger=check_address(challenger),
-        node=Root(node),
-        count=count,
-        height=height,
-        since=Seconds(since),
-        worker_left=Seconds(worker_left),
-        challenger_left=Seconds(challenger_left),
+        challenger=check_address(values["challenger"]),
         stage=stage,
         level=level,
         outcome=outcome,
-        move=move,
-        index=index,
-        indices=tuple(indices),
-        step_root=Root(step_root),
-        operator_trace_root=Root(operator_trace_root),
-        instruction_trace_root=Root(instruction_trace_root),
-        chunk_root=Root(chunk_root),
-        size=size,
-        # The chain keeps the length only; whoever needs the type has the program.
-        dtype=Dtype.I64 if element_bytes == Dtype.I64.size_bytes else Dtype.F32,
-        chunks=chunks,
-        claim_slashed=claim_slashed,
+        indices=tuple(values["indices"]),
+        **{name: values[name] for name in same},
     )

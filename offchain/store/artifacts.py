@@ -1,7 +1,8 @@
 """Artifacts by the roots that the chain knows, so that no other name is needed.
 
     programs/<program root>  a program file, checked by decoding, validating and hashing it
-    tensors/<tensor root>    little-endian row-major bytes
+    tensors/<tensor root>-<bytes>  little-endian row-major bytes; leaves are padded with zeros,
+                             so tensors that differ in how many zeros they end with share a root
     vectors/<vector root>    32-byte values one after another: the roots below a state or dataset
     blobs/<sha256>           anything else
 
@@ -104,13 +105,13 @@ class Store:
         check_canonical(array, "tensor")
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
         root = compute_tensor_root(array)
-        self.files.write(f"tensors/{root.hex()}", _split(data))
+        self.files.write(_get_tensor_key(root, len(data)), _split(data))
         return root
 
     def get_tensor(self, root: Root, dtype: Dtype, shape: Shape) -> Array:
         """The tensor with that root; memory is taken only after the store names the size."""
-        key = f"tensors/{root.hex()}"
         size_bytes = compute_size(shape) * dtype.size_bytes
+        key = _get_tensor_key(root, size_bytes)
         blocks = self.files.read_blocks(key, size_bytes, size_bytes)
         first = next(blocks)
         data = np.empty(size_bytes, dtype=np.uint8)
@@ -176,6 +177,10 @@ class Store:
             self.get_tensor(r, f.dtype, (f.compute_length(records),)) for r, f in zip(roots, fields)
         )
         return Dataset(tensors, records)
+
+
+def _get_tensor_key(root: Root, size_bytes: int) -> str:
+    return f"tensors/{root.hex()}-{size_bytes}"
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
