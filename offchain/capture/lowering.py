@@ -214,6 +214,11 @@ class Lowering:
         """PyTorch's type of the node's (first) result."""
         return _get_results(self.node)[0].dtype
 
+    def get_argument_dtype(self, position: int = 0) -> torch.dtype:
+        """PyTorch's type of a tensor argument."""
+        argument: fx.Node = self.node.args[position]
+        return argument.meta["val"].dtype
+
     def get_result_shape(self) -> Shape:
         """Shape of the node's (first) result."""
         return tuple(_get_results(self.node)[0].shape)

@@ -108,8 +108,8 @@ def _index(low: Lowering, x: Ref, indices: list[Ref | None]) -> Ref:
 
 
 def _refuse_mask(low: Lowering, axis: int) -> None:
-    node = low.node.args[1][axis]  # type: ignore[index]
-    if node.meta["val"].dtype is torch.bool:  # type: ignore[union-attr]
+    node = low.node.args[1][axis]
+    if node.meta["val"].dtype is torch.bool:
         raise Unsupported("indexing by a mask, whose result has no fixed shape")
 
 
@@ -120,11 +120,11 @@ def _index_put(
     axis, index = _get_single(indices)
     _refuse_mask(low, axis)
     if not accumulate:
-        node = low.node.args[1][axis]  # type: ignore[index]
+        node = low.node.args[1][axis]
         if node not in low.constants.nodes or len(index.shape) != 1:
             raise Unsupported("assignment by an index that is not one constant axis")
         shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
-        positions = low.constants.evaluate(node).tolist()  # type: ignore[arg-type]
+        positions = low.constants.evaluate(node).tolist()
         return _assign(low, x, axis, positions, values.expand(shape))
     shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     return _add_rows(low, x, axis, index, values.expand(shape))
@@ -153,9 +153,7 @@ def _diagonal_scatter(
 
 
 @lowers(aten.index_add.default)
-def _index_add(
-    low: Lowering, x: Ref, axis: int, index: Ref, values: Ref, alpha: Number = 1
-) -> Ref:
+def _index_add(low: Lowering, x: Ref, axis: int, index: Ref, values: Ref, alpha: Number = 1) -> Ref:
     return _add_rows(low, x, axis, index, mul(low, values, float(alpha)))
 
 
@@ -251,8 +249,7 @@ def _pad(low: Lowering, x: Ref, padding: list[int], value: Number = 0) -> Ref:
         x = x.seen(x.view.slice(axis, cut_before, x.shape[axis] - cut_before - cut_after))
         fill = low.full(float(value) if x.dtype is Dtype.F32 else value, x.dtype)
         ends = [
-            fill.expand((*x.shape[:axis], max(0, n), *x.shape[axis + 1 :]))
-            for n in (before, after)
+            fill.expand((*x.shape[:axis], max(0, n), *x.shape[axis + 1 :])) for n in (before, after)
         ]
         x = join(low, [ends[0], x, ends[1]], axis)
     return x
@@ -292,9 +289,7 @@ def _select_scatter(low: Lowering, x: Ref, source: Ref, axis: int, index: int) -
 _NONE, _MEAN = 0, 1  # PyTorch's numbers for the reductions; 2 is the sum
 
 
-def _compute_weights(
-    low: Lowering, target: Ref, weight: Ref | None, ignored: int
-) -> Ref:
+def _compute_weights(low: Lowering, target: Ref, weight: Ref | None, ignored: int) -> Ref:
     """Weight of each target: 0 where it is ignored."""
     kept = low.emit("logical_not", binary(low, "eq", target, ignored))
     if weight is None:

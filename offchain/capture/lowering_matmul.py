@@ -68,16 +68,12 @@ def _biased(low: Lowering, bias: Ref, product: Ref, beta: Number, alpha: Number)
 
 
 @lowers(aten.addmm.default)
-def _addmm(
-    low: Lowering, bias: Ref, a: Ref, b: Ref, beta: Number = 1, alpha: Number = 1
-) -> Ref:
+def _addmm(low: Lowering, bias: Ref, a: Ref, b: Ref, beta: Number = 1, alpha: Number = 1) -> Ref:
     return _biased(low, bias, matmul(low, a, b), beta, alpha)
 
 
 @lowers(aten.baddbmm.default)
-def _baddbmm(
-    low: Lowering, bias: Ref, a: Ref, b: Ref, beta: Number = 1, alpha: Number = 1
-) -> Ref:
+def _baddbmm(low: Lowering, bias: Ref, a: Ref, b: Ref, beta: Number = 1, alpha: Number = 1) -> Ref:
     return _biased(low, bias, _bmm(low, a, b), beta, alpha)
 
 

@@ -21,8 +21,10 @@ POWER_MAX = 8
 
 def is_integer(*values: Value) -> bool:
     """Whether none of the tensors and numbers is a float."""
-    return all(v.dtype is Dtype.I32 if isinstance(v, Ref) else not isinstance(v, float)
-               for v in values)
+    return all(
+        value.dtype is Dtype.I32 if isinstance(value, Ref) else not isinstance(value, float)
+        for value in values
+    )
 
 
 def binary(low: Lowering, kind: str, x: Value, y: Value) -> Ref:
@@ -33,11 +35,9 @@ def binary(low: Lowering, kind: str, x: Value, y: Value) -> Ref:
 
 
 def mul(low: Lowering, x: Value, y: Value) -> Ref:
-    """x * y; a factor of exactly 1 costs nothing."""
-    if not isinstance(y, Ref) and y == 1 and isinstance(x, Ref) and not isinstance(y, float):
-        return x
-    if y == 1.0 and isinstance(x, Ref) and x.dtype is Dtype.F32:
-        return x
+    """x * y; a factor that is the number 1 costs nothing."""
+    if isinstance(x, Ref) and not isinstance(y, Ref) and y == 1:
+        return x if x.dtype is Dtype.I32 and not isinstance(y, float) else low.as_float(x)
     return binary(low, "mul", x, y)
 
 
@@ -274,8 +274,7 @@ def boolean(low: Lowering, x: Ref, dtype: torch.dtype) -> Ref:
 
 
 def _booleans(low: Lowering, *values: Ref) -> list[Ref]:
-    nodes = [a.meta["val"].dtype for a in low.node.args]  # type: ignore[union-attr]
-    return [boolean(low, v, d) for v, d in zip(values, nodes)]
+    return [boolean(low, v, low.get_argument_dtype(n)) for n, v in enumerate(values)]
 
 
 @lowers(aten.logical_and.default)
@@ -398,12 +397,9 @@ def convert(low: Lowering, x: Ref, dtype: torch.dtype, source: torch.dtype) -> R
     return low.emit("to_float" if x.dtype is Dtype.I32 else "to_int", x)
 
 
-@lowers(
-    aten._to_copy.default, torch.ops.prims.convert_element_type.default, aten.to.dtype
-)
+@lowers(aten._to_copy.default, torch.ops.prims.convert_element_type.default, aten.to.dtype)
 def _to_copy(low: Lowering, x: Ref, *_: object, **__: object) -> Ref:
-    source = low.node.args[0].meta["val"].dtype  # type: ignore[union-attr]
-    return convert(low, x, low.get_result_dtype(), source)
+    return convert(low, x, low.get_result_dtype(), low.get_argument_dtype())
 
 
 @lowers(
@@ -438,5 +434,5 @@ def _fill_tensor(low: Lowering, x: Ref, value: Ref) -> Ref:
 
 @lowers(aten.copy.default)
 def _copy(low: Lowering, x: Ref, source: Ref, non_blocking: bool = False) -> Ref:
-    types = [a.meta["val"].dtype for a in low.node.args[:2]]  # type: ignore[union-attr]
-    return convert(low, source, types[0], types[1]).expand(x.shape)
+    target = low.get_argument_dtype(0)
+    return convert(low, source, target, low.get_argument_dtype(1)).expand(x.shape)

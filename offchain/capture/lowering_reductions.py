@@ -72,7 +72,7 @@ def _any(low: Lowering, x: Ref, axes: Axes, keepdim: bool) -> Ref:
 
 
 def _boolean_input(low: Lowering, x: Ref) -> Ref:
-    return boolean(low, x, low.node.args[0].meta["val"].dtype)  # type: ignore[union-attr]
+    return boolean(low, x, low.get_argument_dtype())
 
 
 def _as_axes(axes: int | list[int] | None) -> Axes:

@@ -149,7 +149,7 @@ def _as_strided(
     low: Lowering, x: Ref, shape: list[int], strides: list[int], offset: int | None = None
 ) -> Ref:
     # PyTorch's strides count in its own layout of x, which is known to be ours only if row-major.
-    source = low.node.args[0].meta["val"]  # type: ignore[union-attr]
+    source = low.node.args[0].meta["val"]
     if not source.is_contiguous():
         raise Unsupported("as_strided of a tensor that is not contiguous")
     base = low.builder.whole(x)

@@ -71,9 +71,7 @@ def materialize_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
 
 
 def _get_parameters(optimizer: Optimizer) -> list[Tensor]:
-    return [
-        p for group in optimizer.param_groups for p in group["params"] if p.requires_grad
-    ]
+    return [p for group in optimizer.param_groups for p in group["params"] if p.requires_grad]
 
 
 def _get_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:

@@ -113,7 +113,7 @@ class PlaceMode(TorchDispatchMode):
             self._update_note = self._names.get(id(first), self._update_note)
         place = self._find_user_frame()
         # The autograd node of this operation took its number just before the operation ran.
-        self._forward[torch.autograd._get_sequence_nr() - 1] = place  # type: ignore[attr-defined]
+        self._forward[torch.autograd._get_sequence_nr() - 1] = place
         return place
 
     def _find_user_frame(self) -> Place:

@@ -110,9 +110,7 @@ def trace_step(
             raise
         except _UNTRACEABLE as error:
             reason = str(error).split("\n", 1)[0]
-            raise UnsupportedOperator(
-                f"{places.operation}: {reason}{places.last.where}"
-            ) from error
+            raise UnsupportedOperator(f"{places.operation}: {reason}{places.last.where}") from error
         functional = _functionalize(recorded, list(state.values()), list(batch.values()))
     return Trace(functional, state, {name: key for name, (_, key) in moments.items()})
 
@@ -149,7 +147,7 @@ def _refuse_mutation(node: fx.Node) -> None:
     if schema is None or not schema.is_mutable:
         return
     # Functionalisation ends by writing new values back to the inputs, which nothing reads.
-    if node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":  # type: ignore[union-attr]
+    if node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":
         return
     raise UnsupportedOperator(f"{node.target}: writes in place{get_where(node)}")
 
