@@ -8,7 +8,8 @@ float32 rounds it. A zero sum is +0 in the instruction set, and adding +0 makes 
 import torch
 from torch import Tensor
 
-from offchain.kernels.rounding import Grid, round_to_grid
+from offchain.kernels import int8
+from offchain.kernels.rounding import round_to_grid
 from protocol.types import compute_ceil_log2
 
 SIGNIFICAND_BITS = 53  # of a float64
@@ -36,13 +37,13 @@ def exact_sum(x: Tensor, bits: int) -> Tensor:
 
 def exact_matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor:
     """a [..., M, K] against b [..., N, K] -> [..., M, N]; leading axes broadcast."""
-    return matmul_of_grids(round_to_grid(a, bits_a), round_to_grid(b, bits_b))
-
-
-def matmul_of_grids(a: Grid, b: Grid) -> Tensor:
-    """The same of operands that are rounded already."""
-    bad_b = None if b.bad is None else b.bad.mT
-    return _finish(torch.matmul(a.values, b.values.mT), a.bad, bad_b)
+    if int8.is_usable(a, b, bits_a, bits_b):
+        result = int8.matmul(a, b, bits_a, bits_b)
+        if result is not None:
+            return result
+    left, right = round_to_grid(a, bits_a), round_to_grid(b, bits_b)
+    bad = None if right.bad is None else right.bad.mT
+    return _finish(torch.matmul(left.values, right.values.mT), left.bad, bad)
 
 
 def exact_index_add(index: Tensor, values: Tensor, rows: int, bits: int) -> Tensor:

@@ -1,0 +1,121 @@
+"""Matrix products through int8 matrix units: integers of up to 15 bits as one or two digits.
+
+q = 256 h + l with l in [-128, 127] and h in [-64, 64], so that
+
+    q q' = 65536 h h' + 256 (h l' + l h') + l l',
+
+four products with int32 accumulators, none of which can overflow while K < 2**16. On x86 the
+units are VNNI's; without VNNI `torch._int_mm` saturates silently, so a self-test decides.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from offchain.kernels.rounding import EXPONENT, compute_largest
+
+DIGIT_BITS = 8
+BITS_MAX = 15
+LENGTH_MAX = 2**16  # |h l' + l h'| <= 2**14 K
+PRODUCTS_MIN = 2**18  # below so many multiplications float64 is as fast
+# Maxima between which scaling a rounded float32 by both powers of two is exact: the lowest bit
+# stays at or above 2**-149.
+SMALLEST, LARGEST = 2.0**-60, 2.0**60
+MAGIC = 1.5 * 2**23  # added to |q| < 2**22, it leaves q in the low bits of the word
+
+
+@dataclass(frozen=True)
+class Digits:
+    """A quantised operand [M, K], laid out as it was, and the power of two of each row."""
+
+    high: Tensor | None
+    low: Tensor
+    scale: Tensor  # float32 [M, 1]
+
+
+@cache
+def is_available() -> bool:
+    """Whether this CPU's int8 products are exact, transposed and at the extremes too."""
+    length = 2**12
+    pairs = [(127, -128), (-128, -128), (127, 127)]
+    for left, right in pairs:
+        a = torch.full((17, length), left, dtype=torch.int8)
+        b = torch.full((length, 24), right, dtype=torch.int8)
+        if not bool((torch._int_mm(a, b) == left * right * length).all()):
+            return False
+    values = torch.arange(-(2**15), 2**15, dtype=torch.int32)
+    wrapped = ((values + 128) % 256 - 128).to(torch.float32)
+    if not torch.equal(values.to(torch.int8).to(torch.float32), wrapped):
+        return False
+    a = values.reshape(256, 256).to(torch.int8)
+    b = (values * 7919 >> 5).reshape(256, 256).to(torch.int8)
+    return all(
+        torch.equal(torch._int_mm(x, y).double(), x.double() @ y.double())
+        for x in (a, a.T, a[:, 3:200])
+        for y in (b, b.T)
+        if x.shape[1] == y.shape[0]
+    )
+
+
+def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
+    """Whether operands [M, K] and [N, K] are for this path."""
+    return (
+        a.device.type == "cpu"
+        and a.dim() == b.dim() == 2
+        and max(bits_a, bits_b) <= BITS_MAX
+        and a.shape[1] < LENGTH_MAX
+        and a.numel() * b.shape[0] >= PRODUCTS_MIN
+        and is_available()
+    )
+
+
+def compute_digits(x: Tensor, bits: int) -> Digits | None:
+    """Quantise rows of [M, K]; None where a maximum is out of the usual range."""
+    largest = compute_largest(x)
+    low, high = largest.aminmax()
+    if not float(high) <= LARGEST:
+        return None
+    if float(low) < SMALLEST and bool(((largest > 0) & (largest < SMALLEST)).any()):
+        return None
+    exponent = largest.view(torch.int32) & EXPONENT
+    one = 127 << 23
+    # The power 2**-s with s = bits - 1 - e; a row of zeros may have any.
+    power = torch.where(largest > 0, exponent + ((2 - bits) << 23), one)
+    limit = 2 ** (bits - 1) - 1
+    scaled = x * (2 * one - power).view(torch.float32)
+    words = scaled.clamp_(-limit, limit).add_(MAGIC).view(torch.int32)
+    digit = words.to(torch.int8)
+    if bits <= DIGIT_BITS:
+        return Digits(None, digit, power.view(torch.float32))
+    above = words.add_(128).bitwise_right_shift_(DIGIT_BITS).to(torch.int8)
+    return Digits(above, digit, power.view(torch.float32))
+
+
+def matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor | None:
+    """[M, K] against [N, K] -> [M, N] in float32, or None where `fused` has to do it."""
+    left, right = compute_digits(a, bits_a), compute_digits(b, bits_b)
+    if left is None or right is None:
+        return None
+    sums = _multiply(left, right)
+    return sums.mul_(left.scale).mul_(right.scale.T)
+
+
+def _multiply(a: Digits, b: Digits) -> Tensor:
+    """RN32 of the integer sums; a zero is +0."""
+    low = torch._int_mm(a.low, b.low.T)
+    if a.high is None and b.high is None:
+        return low.float()
+    middle = []
+    if a.high is not None:
+        middle.append(torch._int_mm(a.high, b.low.T))
+    if b.high is not None:
+        middle.append(torch._int_mm(a.low, b.high.T))
+    total = low.double()
+    summed = middle[0] if len(middle) == 1 else middle[0].add_(middle[1])
+    total.add_(summed.double(), alpha=2.0**DIGIT_BITS)
+    if a.high is not None and b.high is not None:
+        top = torch._int_mm(a.high, b.high.T)
+        total.add_(top.double(), alpha=2.0 ** (2 * DIGIT_BITS))
+    return total.float()

@@ -1,0 +1,49 @@
+"""Products through int8 units equal those through float64."""
+
+import numpy as np
+import pytest
+import torch
+
+from offchain.kernels import fused, int8
+from offchain.kernels.settings import numeric_settings
+from tests.unit.offchain.kernels.samples import is_same, make_floats
+
+
+@pytest.fixture(autouse=True)
+def small_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8, "PRODUCTS_MIN", 0)
+
+
+@pytest.mark.skipif(not int8.is_available(), reason="this CPU's int8 products are not exact")
+@pytest.mark.parametrize("bits", [(8, 8), (15, 15), (14, 14), (15, 8), (8, 15), (11, 15)])
+def test_matmul__random_layouts__equals_float64(
+    bits: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(bits[0] * 100 + bits[1])
+    used = 0
+    with numeric_settings(threads=1):
+        for values in ["plain", "awkward", "limit"] * 8:
+            m, k, n = (int(rng.integers(1, 40)) for _ in range(3))
+            k = int(rng.choice([k, 300, 4099]))
+            a, b = (
+                torch.from_numpy(make_floats(rng, rows * k, values)).reshape(rows, k)
+                for rows in (m, n)
+            )
+            if values == "limit":  # every product at the extreme, all of one sign
+                a, b = torch.full((m, k), 1 - 2.0**-20), torch.full((n, k), -1 + 2.0**-20)
+            a = a.T.contiguous().T if rng.random() < 0.5 else a
+            b = b.T.contiguous().T if rng.random() < 0.5 else b
+            result = int8.matmul(a, b, *bits)
+            used += result is not None
+            with monkeypatch.context() as patch:
+                patch.setattr(int8, "is_usable", lambda *_: False)
+                expected = fused.exact_matmul(a, b, *bits)
+            assert result is None or is_same(result, expected)
+            assert is_same(fused.exact_matmul(a, b, *bits), expected)
+    assert used >= 12
+
+
+def test_compute_digits__maximum_out_of_range__is_left_to_float64() -> None:
+    for value in (2.0**-61, 2.0**61, float("inf"), float("nan")):
+        assert int8.compute_digits(torch.tensor([[1.0, value], [value, 0.0]]), 15) is None
+    assert int8.compute_digits(torch.zeros(2, 2), 15) is not None
