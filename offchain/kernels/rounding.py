@@ -70,6 +70,9 @@ def _round_usual(x: Tensor, largest: Tensor, bits: int) -> Tensor | None:
         power = (exponent + 2**23).view(torch.float32)
         limit = torch.where(largest > 0, power * (1 - 2.0 ** (1 - bits)), 0.0)
         values = torch.minimum(torch.maximum(values, -limit), limit)
+    if values.dim() > 2:
+        # A batched product would copy anything else again, in twice the width.
+        return values.to(torch.float64, memory_format=torch.contiguous_format)
     return values.double()
 
 
