@@ -15,9 +15,9 @@ class Config:
 
     vocabulary: int
     context: int = 64
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
-    channels: int = 128
+    channels: int = 96
 
 
 class Attention(nn.Module):

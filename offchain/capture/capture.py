@@ -23,7 +23,7 @@ from offchain.capture.lowering import Draft
 from offchain.capture.optimizer import copy_for_tracing, materialize_state
 from offchain.capture.policy import Policy, apply_policy, get_policy
 from offchain.capture.slots import DraftSlot, lower_sharing_slots
-from offchain.capture.trace import trace_step
+from offchain.capture.trace import Schedule, trace_step
 from protocol.program import Field, Operator, Program, Slot
 from protocol.types import Array, Dtype, Shape
 
@@ -60,11 +60,13 @@ def capture(
     rows: int,
     policy: str = "float32",
     seed: int = 0,
+    schedule: Schedule | None = None,
 ) -> Captured:
     """Capture one training step of `module(**fields)`, whose result is the loss.
 
     Neither the module nor the optimiser is changed. `rows` is the batch size, `policy` names the
-    bits of matrix products, `seed` (32 bits) keys dropout. Raises a CaptureError.
+    bits of matrix products, `seed` (32 bits) keys dropout, `schedule` maps the number of steps
+    taken (a f32 scalar tensor) to the factor of every learning rate. Raises a CaptureError.
     """
     chosen = get_policy(policy)
     traced_module, traced_optimizer = copy_for_tracing(module, optimizer)
@@ -77,7 +79,7 @@ def capture(
         for name, spec in fields.items()
     )
     moments = materialize_state(traced_optimizer)
-    trace = trace_step(traced_module, traced_optimizer, moments, batch)
+    trace = trace_step(traced_module, traced_optimizer, moments, batch, schedule)
     draft, slots = lower_sharing_slots(trace, seed)
     return _assemble(draft, slots, program_fields, rows, chosen)
 

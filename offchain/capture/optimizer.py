@@ -9,6 +9,7 @@ import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from unittest import mock
 
 import torch
@@ -129,17 +130,26 @@ def swapped(
     tensors: dict[Tensor, Tensor],
     gradients: dict[Tensor, Tensor | None],
     state: dict[Tensor, ParameterState],
+    rate: Tensor | None = None,
 ) -> Iterator[None]:
     """Within, the optimiser holds `tensors` in place of its parameters, with that state.
 
+    `rate` multiplies every learning rate.
     Counts stay tensors: `capturable` is set, and torch is told that it compiles. Everything is
     put back at the end.
     """
     groups, before = optimizer.param_groups, optimizer.state
     replaced = []
     for group in groups:
-        settings = {"capturable": True, "foreach": False, "fused": False, "differentiable": False}
+        settings: dict[str, Any] = {
+            "capturable": True,
+            "foreach": False,
+            "fused": False,
+            "differentiable": False,
+        }
         settings = {key: value for key, value in settings.items() if key in group}
+        if rate is not None:
+            settings["lr"] = group["lr"] * rate
         parameters = [tensors[p] for p in group["params"]]
         replaced.append({**group, **settings, "params": parameters})
     for original, tensor in tensors.items():

@@ -6,7 +6,7 @@ updates into values, and under decompositions.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +34,11 @@ from offchain.capture.errors import (
 from offchain.capture.optimizer import ParameterState, swapped
 from offchain.capture.places import PlaceMode, get_where
 
+# From the number of steps taken so far, a f32 scalar, to what multiplies every learning rate.
+Schedule = Callable[[Tensor], Tensor]
+
+SCHEDULE_STEP = "schedule.step"
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -50,10 +55,11 @@ def trace_step(
     optimizer: Optimizer,
     optimizer_state: dict[Tensor, ParameterState],
     batch: Mapping[str, Tensor],
+    schedule: Schedule | None = None,
 ) -> Trace:
     """Trace one step; `module` and `optimizer` are copies that may be changed.
 
-    Raises UnsupportedOperator, MalformedLoss.
+    Raises UnsupportedOperator, MalformedLoss, SlotNameTaken.
     """
     parameters = dict(module.named_parameters())
     buffers = dict(module.named_buffers())
@@ -63,11 +69,13 @@ def trace_step(
         for p, entries in optimizer_state.items()
         for key in entries
     }
-    for name in moments:
+    for name in (*moments, SCHEDULE_STEP):
         if name in parameters or name in buffers:
             raise SlotNameTaken(f"slot {name!r}: the module and the optimiser both have it")
     state = {name: tensor.detach() for name, tensor in (parameters | buffers).items()}
     state |= {name: optimizer_state[p][key] for name, (p, key) in moments.items()}
+    if schedule is not None:
+        state[SCHEDULE_STEP] = torch.zeros(())
     places = PlaceMode(module, type(optimizer).__name__)
 
     def step(values: list[Tensor], fields: list[Tensor]) -> list[Tensor]:
@@ -95,8 +103,14 @@ def trace_step(
             tensors = {p: leaves[name] for name, p in parameters.items()}
             owners = {id(leaf): name for name, leaf in leaves.items()}
             owners |= {id(now[name]): names[p] for name, (p, _) in moments.items()}
-            with swapped(optimizer, tensors, by_parameter, traced_state), places.update(owners):
+            rate = None if schedule is None else schedule(now[SCHEDULE_STEP])
+            with (
+                swapped(optimizer, tensors, by_parameter, traced_state, rate),
+                places.update(owners),
+            ):
                 optimizer.step()
+            if schedule is not None:
+                now[SCHEDULE_STEP] = now[SCHEDULE_STEP] + 1
         after = {**now, **leaves, **{name: next_buffers[name] for name in buffers}}
         return [*(after[name].detach() for name in state), loss.detach()]
 

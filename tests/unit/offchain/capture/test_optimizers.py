@@ -84,3 +84,25 @@ def test_capture__foreign_parameter__refused(capture_module):
     optimizer = torch.optim.SGD(Regression().parameters(), lr=0.1)
     with pytest.raises(UnsupportedOptimizer, match=r"shape \(5, 4\) that is not the module's"):
         capture_module(Regression(), optimizer, make_batches(1)[0])
+
+
+def test_capture__schedule__runs_inside_the_program(capture_module, execute):
+    def warm_up(step):
+        return torch.clamp((step + 1) / 2, max=1.0) * 0.9**step
+
+    module, batches = Regression(), make_batches(4)
+    optimizer = torch.optim.AdamW(module.parameters(), lr=0.05)
+    captured = capture_module(module, optimizer, batches[0], schedule=warm_up)
+    result = execute(captured, batches)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: float(warm_up(torch.tensor(float(step))))
+    )
+    for batch in batches:
+        optimizer.zero_grad()
+        module(**batch).backward()
+        optimizer.step()
+        scheduler.step()
+    assert result.state["schedule.step"] == 4
+    for name, parameter in module.named_parameters():
+        expected = parameter.detach().numpy()
+        assert result.state[name] == pytest.approx(expected, abs=2e-3)
