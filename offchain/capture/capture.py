@@ -14,6 +14,7 @@ from offchain.capture import (  # noqa: F401
     lowering_pointwise,
     lowering_random,
     lowering_reductions,
+    lowering_selection,
     lowering_views,
 )
 from offchain.capture.builder import prune

@@ -6,7 +6,8 @@ import torch
 
 from offchain.capture.builder import Ref
 from offchain.capture.lowering import Lowering, Number
-from offchain.capture.lowering_pointwise import binary, div, mul, where
+from offchain.capture.lowering_pointwise import binary, div, mul
+from offchain.capture.lowering_selection import where
 from offchain.capture.registry import lowers
 
 aten = torch.ops.aten

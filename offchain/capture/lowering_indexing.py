@@ -9,8 +9,9 @@ import torch
 
 from offchain.capture.builder import Ref
 from offchain.capture.lowering import Lowering, Number
-from offchain.capture.lowering_pointwise import binary, div, mul, where
+from offchain.capture.lowering_pointwise import binary, div, mul
 from offchain.capture.lowering_reductions import fold
+from offchain.capture.lowering_selection import where
 from offchain.capture.lowering_views import normalize_axis
 from offchain.capture.registry import Unsupported, lowers
 from protocol.types import Dtype, Shape

@@ -7,7 +7,8 @@ import torch
 
 from offchain.capture.builder import Ref
 from offchain.capture.lowering import Lowering
-from offchain.capture.lowering_pointwise import boolean, div, mul
+from offchain.capture.lowering_pointwise import div, mul
+from offchain.capture.lowering_selection import boolean
 from offchain.capture.lowering_views import merge, normalize_axis
 from offchain.capture.registry import Unsupported, lowers
 from protocol.types import Dtype

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from examples.gpt import Config, build
+from protocol.program_file import decode_program, encode_program
 
 VOCABULARY, CONTEXT = 11, 4
 
@@ -52,6 +53,11 @@ def test_capture__twice__same_program_and_genesis(capture_module):
     assert programs[0].slot_names == programs[1].slot_names
     for first, second in zip(programs[0].genesis, programs[1].genesis):
         assert first.tobytes() == second.tobytes()
+
+
+def test_capture__gpt__survives_its_program_file(capture_module):
+    program = capture_module(*build_tiny(), make_batches(1)[0]).program
+    assert decode_program(encode_program(program)).root == program.root
 
 
 def test_capture__gpt__slots_are_named_and_zeroed(capture_module):
