@@ -55,7 +55,12 @@ class Checkpoints:
     def write(self, segment: SegmentIndex, state: Tensors, root: Root) -> None:
         """Store the state after a segment; on return it survives a power failure."""
         tensors = {str(slot): to_committed(tensor) for slot, tensor in enumerate(state)}
-        header = {"run": self.run_id.hex(), "segment": str(segment), "state_root": root.hex()}
+        header = {
+            "run": self.run_id.hex(),
+            "segment": str(segment),
+            "state_root": root.hex(),
+            "check": self._compute_check(segment, root),
+        }
         path = self.get_path(segment)
         temporary = path.with_suffix(f".{os.getpid()}.partial")
         try:
@@ -78,9 +83,14 @@ class Checkpoints:
         if header is None or header.get("segment") != str(segment):
             return None
         try:
-            return Root(bytes.fromhex(header["state_root"]))
+            root = Root(bytes.fromhex(header["state_root"]))
         except (KeyError, ValueError):
             return None
+        return root if header.get("check") == self._compute_check(segment, root) else None
+
+    def _compute_check(self, segment: SegmentIndex, root: Root) -> str:
+        """Guards the header by itself: a claim is rebuilt from headers alone."""
+        return sha256(self.run_id + segment.to_bytes(32, "big") + root).hexdigest()
 
     def read(self, segment: SegmentIndex) -> tuple[State, Root] | None:
         """The state after a segment and its root, or None where the file is absent or damaged."""

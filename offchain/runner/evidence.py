@@ -164,19 +164,26 @@ class Evidence:
         return self._keep_tree(
             "dataset",
             lambda: compute_vector_tree(
-                [self.dataset_tensor_tree(f).root for f in range(len(self.dataset.fields))]
+                [self.field_tensor_tree(f).root for f in range(len(self.dataset.fields))]
             ),
         )
 
-    def dataset_tensor(self, field: int) -> Array:
+    @property
+    def records(self) -> int:
+        """Records of the dataset."""
+        return self.dataset.records
+
+    def field_tensor(self, field: int) -> Array:
         """A field of the dataset, flat."""
         return self.dataset.fields[field].reshape(-1)
 
-    def dataset_tensor_tree(self, field: int) -> Tree:
+    def field_tensor_tree(self, field: int) -> Tree:
         """Tree of a dataset field."""
         return self._keep_tree(
-            ("field", field), lambda: compute_tensor_tree(to_torch(self.dataset_tensor(field)))
+            ("field", field), lambda: compute_tensor_tree(to_torch(self.field_tensor(field)))
         )
+
+    dataset_tensor, dataset_tensor_tree = field_tensor, field_tensor_tree
 
     # Re-execution
 

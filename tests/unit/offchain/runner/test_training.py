@@ -75,7 +75,7 @@ def test_train__killed_and_started_again__gives_the_same_claim(
     assert steps[0] == (stop_at - 1) // LENGTH * LENGTH + 1
 
 
-@pytest.mark.parametrize("damage", ["torn", "flipped", "empty", "header"])
+@pytest.mark.parametrize("damage", ["torn", "flipped", "empty", "header", "root"])
 def test_train__last_checkpoint_damaged__resumes_before_it(tmp_path: Path, damage: str) -> None:
     expected = run(tmp_path).claim
     path = tmp_path / get_files(tmp_path)[-1]
@@ -86,6 +86,9 @@ def test_train__last_checkpoint_damaged__resumes_before_it(tmp_path: Path, damag
         data[-9] ^= 1
     elif damage == "empty":
         data = bytearray()
+    elif damage == "root":
+        place = data.index(b'"state_root":"') + len(b'"state_root":"')
+        data[place] = ord("0") if data[place] != ord("0") else ord("1")
     else:
         data[:8] = b"\xff" * 8
     path.write_bytes(data)
