@@ -49,6 +49,23 @@ def check_tensor(array: Array, dtype: Dtype, shape: Shape, what: str) -> None:
         raise WrongTensor(f"{what}: {array.dtype} {array.shape}, expected {dtype.numpy} {shape}")
 
 
+def check_state(state: State, slots: Sequence[Slot]) -> None:
+    """Raise WrongTensor unless the state has the slots' types and shapes."""
+    if len(state) != len(slots):
+        raise WrongTensor(f"{len(state)} tensors for {len(slots)} slots")
+    for tensor, slot in zip(state, slots):
+        check_tensor(tensor, slot.dtype, slot.shape, f"slot {slot.name}")
+
+
+def check_dataset(dataset: Dataset, fields: Sequence[Field]) -> None:
+    """Raise WrongTensor unless the dataset has the fields' types and its records' length."""
+    if len(dataset.fields) != len(fields):
+        raise WrongTensor(f"{len(dataset.fields)} tensors for {len(fields)} fields")
+    for tensor, field in zip(dataset.fields, fields):
+        length = field.compute_length(dataset.records)
+        check_tensor(tensor, field.dtype, (length,), f"field {field.name}")
+
+
 def _split(data: memoryview) -> Iterator[memoryview]:
     return (data[i : i + BLOCK_BYTES] for i in range(0, len(data), BLOCK_BYTES))
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from offchain.store.artifacts import Store, check_tensor
+from offchain.store.artifacts import Store, check_dataset, check_state
 from offchain.store.errors import ArtifactTooLarge
 from protocol.cost import Cost
 from protocol.execution import Dataset, State
@@ -55,11 +55,8 @@ def save_bundle(store: Store, program: Program, genesis: State, dataset: Dataset
     """
     validate(program)
     validate_task(program, dataset.records, segments=1, segment_length=1)
-    for slot, tensor in zip(program.slots, genesis, strict=True):
-        check_tensor(tensor, slot.dtype, slot.shape, f"slot {slot.name}")
-    for field, tensor in zip(program.fields, dataset.fields, strict=True):
-        length = field.compute_length(dataset.records)
-        check_tensor(tensor, field.dtype, (length,), f"field {field.name}")
+    check_state(genesis, program.slots)
+    check_dataset(dataset, program.fields)
     return Roots(store.put_program(program), store.put_state(genesis), store.put_dataset(dataset))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from offchain.store.artifacts import check_canonical, check_tensor
+from offchain.store.artifacts import check_canonical, check_state, check_tensor
 from offchain.store.errors import ArtifactTooLarge, UnreadableWeights, WrongHash, WrongTensor
 from offchain.store.files import reported, write_atomically
 from protocol.execution import State, compute_state_root
@@ -24,9 +24,8 @@ def save_state(
     path: Path, state: State, slots: Sequence[Slot], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a state under its slots' names, atomically. Raises WrongTensor, StoreUnavailable."""
-    for tensor, slot in zip(state, slots):
-        check_tensor(tensor, slot.dtype, slot.shape, f"slot {slot.name}")
-    tensors = {slot.name: np.ascontiguousarray(t) for slot, t in zip(slots, state)}
+    check_state(state, slots)
+    tensors = {slot.name: np.asarray(t, order="C") for slot, t in zip(slots, state)}
     notes = dict(metadata) if metadata else None
     with reported(str(path)):
         write_atomically(path, lambda partial: save_file(tensors, partial, metadata=notes))
