@@ -117,6 +117,7 @@ def compute_element(
     if (opcode >= DOT) and (opcode <= MATCH_SUM):
         word = self._compute_fold(context, location.instruction, place, openings)
         return convert(word, bytes32)
+
     assert context.chunk == 0, "verifier: chunk out of range"
     if (opcode >= ADD) and (opcode <= IEQ):
         word = self._compute_map(location.instruction, place, openings)
@@ -455,10 +456,11 @@ def _load_batch(
     dtype: uint256 = convert(location.field.dtype, uint256)
     element: uint256 = convert(context.element, uint256)
     step: uint256 = convert(context.step, uint256)
-    # unsafe: neither size nor records are zero, and all factors are below 2**64
+    # unsafe: the size is not zero
     row: uint256 = unsafe_div(element, size)
     digest: bytes32 = sha256(concat(context.seed, convert(step, bytes32), convert(row, bytes32)))
     record: uint256 = convert(digest, uint256) % records
+    # unsafe: records are not zero, and all factors are below 2**64
     commitment: opening.Commitment = opening.Commitment(
         vector_root=context.dataset_root,
         count=convert(location.header.fields, uint256),

@@ -35,9 +35,7 @@ def wrap_to_int64(number: int) -> int:
 
 
 def _read_integers(data: bytes) -> list[int]:
-    return [
-        int.from_bytes(data[i : i + 4], "little", signed=True) for i in range(0, len(data), 4)
-    ]
+    return [int.from_bytes(data[i : i + 4], "little", signed=True) for i in range(0, len(data), 4)]
 
 
 def _read_patterns(data: bytes) -> list[int]:

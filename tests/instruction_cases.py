@@ -125,9 +125,7 @@ def random_example(rng: random.Random, opcode: Opcode, fold: int | None = None) 
         return MEMORY[opcode](rng, opcode, types, dtype, around)
     length = fold or (rng.choice(FOLDS_K) if LEGALITY[opcode].kind is Kind.FOLD else 1)
     operands = tuple(
-        random_operand(
-            rng, n, t, shape, (0, length - 1 if n < LEGALITY[opcode].folded else 0)
-        )
+        random_operand(rng, n, t, shape, (0, length - 1 if n < LEGALITY[opcode].folded else 0))
         for n, t in enumerate(types)
     )
     attributes: tuple[int, ...] = ()

@@ -68,8 +68,8 @@ def compute_coordinates(
         axis = unsafe_sub(axis, 1)
         length: uint256 = convert(shape[axis], uint256)
         assert length != 0, "verifier: element out of bounds"
-        # unsafe: the length is not zero
         coordinates[axis] = rest % length
+        # unsafe: the length is not zero
         rest = unsafe_div(rest, length)
     assert rest == 0, "verifier: element out of bounds"
     return coordinates

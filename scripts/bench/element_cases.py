@@ -25,7 +25,7 @@ from protocol.descriptor import (
     hash_operator,
 )
 from protocol.evaluation import Context, Evaluation
-from protocol.instructions import Instruction, Opcode, Operand, Source
+from protocol.instructions import Instruction, Opcode, Operand
 from protocol.merkle import compute_leaf, compute_node
 from protocol.opening import EMPTY_OPENING, Commitment, TensorOpening, Vector
 from protocol.types import (
@@ -274,6 +274,3 @@ def build_location(instruction: Instruction, around: Surroundings) -> Location:
         around.field,
         field_tree.get_path(number) if loads else (),
     )
-
-
-__all__ = ["Case", "Leaves", "Source", "SparseTree", "Surroundings", "build_case", "build_leaves"]

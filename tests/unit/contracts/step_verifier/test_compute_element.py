@@ -39,9 +39,7 @@ def test_compute_element__random_instruction__equals_protocol(
 
 @pytest.mark.long
 @pytest.mark.parametrize("opcode", list(Opcode), ids=lambda opcode: opcode.name)
-def test_compute_element__many_instructions__equal_protocol(
-    verifier: Any, opcode: Opcode
-) -> None:
+def test_compute_element__many_instructions__equal_protocol(verifier: Any, opcode: Opcode) -> None:
     compare(verifier, opcode, LONG_CASES, seed=1000 + opcode)
 
 

@@ -1,4 +1,4 @@
-"""No word of a descriptor can change unnoticed, and no program makes contract and protocol differ."""
+"""No word of a descriptor changes unnoticed; no program makes contract and protocol differ."""
 
 import random
 from collections import Counter
@@ -48,9 +48,7 @@ def alter_word(value: Any, number: int) -> Any:
 @pytest.mark.parametrize(
     ("part", "reason"), [(0, "wrong header"), (1, "wrong operator"), (3, "wrong instruction")]
 )
-def test_check_location__any_word_altered__refused(
-    verifier: Any, part: int, reason: str
-) -> None:
+def test_check_location__any_word_altered__refused(verifier: Any, part: int, reason: str) -> None:
     example = random_example(random.Random(5), Opcode.SELECT)
     context, location, _ = example.build(0).encode()
     arguments = (context[0], context[8], context[9])
@@ -75,9 +73,7 @@ def test_compute_element__rank_beyond_eight__refused(verifier: Any) -> None:
     around = case.context
     tree = SparseTree({around.instruction: leaf}, len(case.location.instruction_path))
     operator = replace(case.location.operator, instructions_root=tree.root)
-    above = SparseTree(
-        {around.operator: hash_operator(operator)}, len(case.location.operator_path)
-    )
+    above = SparseTree({around.operator: hash_operator(operator)}, len(case.location.operator_path))
     header = replace(case.location.header, operators_root=above.root)
     altered = replace(
         case,
@@ -108,9 +104,7 @@ def malform(rng: random.Random, instruction: Instruction) -> Instruction:
         {"operands": instruction.operands[: rng.randrange(4)]},
     ]
     for number, operand in enumerate(instruction.operands):
-        strides = tuple(
-            rng.choice([0, 1, -1, 2**63 - 1, -(2**63)]) for _ in operand.view.strides
-        )
+        strides = tuple(rng.choice([0, 1, -1, 2**63 - 1, -(2**63)]) for _ in operand.view.strides)
         for change in (
             {"source": rng.randrange(4)},
             {"index": rng.choice([0, 1, 7, 8, 2**32 - 1])},

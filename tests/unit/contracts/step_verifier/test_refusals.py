@@ -167,9 +167,7 @@ OPENINGS = {
         "wrong number of leaves",
     ),
     "a leaf too many": (
-        alter_opening(
-            0, lambda o: {"leaves": o.leaves * 2, "leaf_paths": o.leaf_paths * 2}
-        ),
+        alter_opening(0, lambda o: {"leaves": o.leaves * 2, "leaf_paths": o.leaf_paths * 2}),
         "wrong number of leaves",
     ),
     "no leaf path": (alter_opening(0, lambda o: {"leaf_paths": ()}), "wrong number of leaves"),
@@ -240,9 +238,7 @@ FOLDS = {
     "maximum of integers": (alter_instruction(opcode=Opcode.MAXIMUM), "wrong dtype"),
     "fold past the end": (alter_operand(0, size=1000), "position out of bounds"),
     "one leaf of two": (
-        alter_opening(
-            0, lambda o: {"leaves": o.leaves[:1], "leaf_paths": o.leaf_paths[:1]}
-        ),
+        alter_opening(0, lambda o: {"leaves": o.leaves[:1], "leaf_paths": o.leaf_paths[:1]}),
         "wrong number of leaves",
     ),
     "leaves exchanged": (
