@@ -1,0 +1,134 @@
+"""Step time of the example model by Crux, beside eager float32 PyTorch on the same batches.
+
+`python -m scripts.bench.steps [--device cuda]` prints the table. Both take turns, step by step, so
+that a change of the machine's speed meets both; the figures are medians.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from examples.gpt import Config, build
+from offchain.capture.capture import FieldSpec, capture
+from offchain.runner.plan import get_device
+from offchain.runner.step import Stepper, to_device
+from protocol.execution import Dataset
+from protocol.types import Seed, StepIndex
+
+VOCABULARY = 96
+RECORDS = 4096
+SIZES = (  # (layers, channels, context, rows): the demo's, and one of four times the width
+    (2, 64, 64, 8),
+    (4, 128, 64, 16),
+    (2, 256, 256, 4),
+)
+
+
+@dataclass(frozen=True)
+class StepFigure:
+    """Medians for one size and policy."""
+
+    layers: int
+    channels: int
+    context: int
+    rows: int
+    policy: str
+    operators: int
+    crux_seconds: float
+    eager_seconds: float
+
+    @property
+    def ratio(self) -> float:
+        """Crux over PyTorch; the goal is at most 1.5 for policy float32 on a CPU."""
+        return self.crux_seconds / self.eager_seconds
+
+
+def _time(action: Callable[[], None], device: torch.device) -> float:
+    start = time.perf_counter()
+    action()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def measure_step(
+    size: tuple[int, int, int, int], policy: str, device_name: str, repetitions: int
+) -> StepFigure:
+    """Alternate Crux and eager steps; the first of each warms up."""
+    layers, channels, context, rows = size
+    device = get_device(device_name)
+    config = Config(vocabulary=VOCABULARY, context=context, layers=layers, channels=channels)
+    model, optimizer = build(config)
+    captured = capture(
+        model, optimizer, {"tokens": FieldSpec(torch.int64, (context + 1,), 1)}, rows, policy
+    )
+    program = captured.program
+    tokens = np.random.default_rng(0).integers(0, VOCABULARY, RECORDS + context).astype(np.int32)
+    stepper = Stepper(
+        program, Dataset((tokens,), RECORDS), Seed(bytes(32)), device_name, None, None
+    )
+    state = to_device(program, captured.genesis, stepper.device)
+    model, optimizer = build(config)
+    model.to(device)
+    batches = [
+        stepper.compute_batch(StepIndex(i))[0].long().reshape(rows, context + 1)
+        for i in range(repetitions + 1)
+    ]
+
+    def eager(step: int) -> None:
+        loss = model(batches[step])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def crux(step: int) -> None:
+        nonlocal state
+        state, _ = stepper.run_step(state, StepIndex(step))
+
+    times = [
+        (_time(lambda: crux(i), device), _time(lambda: eager(i), device))
+        for i in range(repetitions + 1)
+    ][1:]
+    return StepFigure(
+        *size,
+        policy,
+        len(program.operators),
+        statistics.median(t for t, _ in times),
+        statistics.median(t for _, t in times),
+    )
+
+
+def format_table(figures: list[StepFigure]) -> str:
+    """Markdown."""
+    lines = [
+        "| layers | channels | context | rows | policy | operators | Crux ms | PyTorch ms | ratio |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for f in figures:
+        lines.append(
+            f"| {f.layers} | {f.channels} | {f.context} | {f.rows} | `{f.policy}` | {f.operators} "
+            f"| {f.crux_seconds * 1e3:.1f} | {f.eager_seconds * 1e3:.1f} | {f.ratio:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def measure_steps(device: str = "cpu", repetitions: int = 15) -> list[StepFigure]:
+    """Every size in every policy."""
+    return [
+        measure_step(size, policy, device, repetitions)
+        for size in SIZES
+        for policy in ("float32", "tf32", "int8")
+    ]
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--repetitions", type=int, default=15)
+    arguments = parser.parse_args()
+    print(format_table(measure_steps(arguments.device, arguments.repetitions)))
