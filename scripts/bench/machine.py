@@ -22,7 +22,7 @@ def describe_machine(device: str) -> str:
     parts = [
         datetime.date.today().isoformat(),
         f"{_get_processor()}, {os.cpu_count()} cores",
-        f"torch {torch.__version__.split('+')[0]}, capability {torch.backends.cpu.get_cpu_capability()}",
+        f"torch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()}",
     ]
     if device == "cuda":
         parts.append(torch.cuda.get_device_name())

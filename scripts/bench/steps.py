@@ -48,9 +48,9 @@ class StepFigure:
         return self.crux_seconds / self.eager_seconds
 
 
-def _time(action: Callable[[], None], device: torch.device) -> float:
+def _time(action: Callable[[int], None], step: int, device: torch.device) -> float:
     start = time.perf_counter()
-    action()
+    action(step)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter() - start
@@ -91,8 +91,7 @@ def measure_step(
         state, _ = stepper.run_step(state, StepIndex(step))
 
     times = [
-        (_time(lambda: crux(i), device), _time(lambda: eager(i), device))
-        for i in range(repetitions + 1)
+        (_time(crux, step, device), _time(eager, step, device)) for step in range(repetitions + 1)
     ][1:]
     return StepFigure(
         *size,
@@ -106,7 +105,8 @@ def measure_step(
 def format_table(figures: list[StepFigure]) -> str:
     """Markdown."""
     lines = [
-        "| layers | channels | context | rows | policy | operators | Crux ms | PyTorch ms | ratio |",
+        "| layers | channels | context | rows | policy | operators "
+        "| Crux ms | PyTorch ms | ratio |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for f in figures:

@@ -1,0 +1,69 @@
+"""Every benchmark, one after the other; the tables are written into docs/benchmarks.md.
+
+`python -m scripts.bench [--device cuda] [--only NAME]`. Each section of the document stands
+between two comments that name it, and only what was measured now is replaced.
+"""
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from scripts.bench import dispute, hashing, last_step, steps
+from scripts.bench.machine import describe_machine
+
+DOCUMENT = Path("docs/benchmarks.md")
+
+
+def _measure_gas(device: str) -> str:
+    return last_step.format_table(last_step.measure_last_steps(last_step.deploy()))
+
+
+def _measure_dispute(device: str) -> str:
+    return dispute.measure_largest()
+
+
+def _measure_steps(device: str) -> str:
+    return steps.format_table(steps.measure_steps(device))
+
+
+def _measure_hashing(device: str) -> str:
+    return hashing.format_table(hashing.measure_hashing())
+
+
+SECTIONS: dict[str, Callable[[str], str]] = {
+    "last-step": _measure_gas,
+    "dispute": _measure_dispute,
+    "steps": _measure_steps,
+    "hashing": _measure_hashing,
+}
+ON_GPU = ("steps",)
+
+
+def replace_section(document: str, name: str, body: str) -> str:
+    """The document with the text between the section's two comments replaced."""
+    pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
+    replaced, count = pattern.subn(lambda m: f"{m[1]}{body}\n{m[2]}", document)
+    if count != 1:
+        raise SystemExit(f"{DOCUMENT}: section {name!r} stands there {count} times, expected once")
+    return replaced
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description="Measure Crux; figures go to docs/benchmarks.md.")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--only", choices=tuple(SECTIONS), action="append")
+    arguments = parser.parse_args()
+    names = arguments.only or (ON_GPU if arguments.device == "cuda" else tuple(SECTIONS))
+    for name in names:
+        print(f"\n{name}", flush=True)
+        table = SECTIONS[name](arguments.device)
+        print(table, flush=True)
+        section = name if arguments.device == "cpu" else f"{name}-gpu"
+        body = f"{describe_machine(arguments.device)}\n\n{table}"
+        DOCUMENT.write_text(replace_section(DOCUMENT.read_text(), section, body))
+
+
+if __name__ == "__main__":
+    main()
