@@ -1,5 +1,6 @@
-"""Any operator on any inputs: refused with a reason, or executable and encodable."""
+"""Any operator on any inputs: refused with a reason, or executable, encodable and provable."""
 
+import random
 from collections import Counter
 
 import numpy as np
@@ -7,14 +8,17 @@ from eth_abi import encode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.execution import execute_step
+from protocol.execution import Dataset, compute_state_root
 from protocol.instructions import encode_instruction
+from protocol.map_unit import to_word
 from protocol.operators import REGISTRY
 from protocol.program import Input, Operator, Program, Slot
 from protocol.rejections import InvalidProgram
-from protocol.types import Dtype
+from protocol.types import CHUNK_LENGTH, Dtype, Seed, StepIndex
 from protocol.validation import validate
+from protocol.verifier import Context, build_location, build_openings, compute_element
 from protocol.views import View
+from tests.evidence import Run, SpecEvidence
 from tests.programs import make_state
 from tests.unit.protocol.test_instructions import INSTRUCTION_TYPE, to_abi
 
@@ -80,9 +84,36 @@ def make(operator: Operator) -> Program:
     return Program((*slots, new), (), 1, program.operators)
 
 
-def test_validate__any_operator__is_refused_or_can_be_executed_and_encoded() -> None:
+def prove(evidence: SpecEvidence, operator: int, instruction: int, element: int) -> int:
+    """An element's word from openings alone, chunk by chunk, as the chain computes it."""
+    program = evidence.program
+    location = build_location(program, operator, instruction)
+    word = bytes(32)
+    for chunk in range(-(-location.instruction.fold // CHUNK_LENGTH)):
+        context = Context(
+            program_root=program.root,
+            dataset_root=evidence.run.dataset.root,
+            seed=evidence.seed,
+            records=evidence.records,
+            step=StepIndex(0),
+            state_root=compute_state_root(evidence.run.genesis),
+            operator_trace_root=evidence.operator_tree(0).root,
+            instruction_trace_root=evidence.instruction_tree(0, operator).root,
+            operator=operator,
+            instruction=instruction,
+            element=element,
+            chunk=chunk,
+            accumulator=word,
+        )
+        openings = build_openings(program, 0, operator, instruction, element, chunk, evidence)
+        word = compute_element(context, location, openings)
+    return int.from_bytes(word, "big")
+
+
+def test_validate__any_operator__is_refused_or_can_be_executed_and_proved() -> None:
     met: Counter[str] = Counter()
     kinds: set[str] = set()
+    rng = random.Random(1)
 
     @settings(max_examples=1_500)
     @given(operators())
@@ -93,16 +124,26 @@ def test_validate__any_operator__is_refused_or_can_be_executed_and_encoded() -> 
         except InvalidProgram as rejection:
             met[type(rejection).__name__] += 1
             return
-        for instruction in program.microcode[-1]:
+        last = len(program.operators) - 1
+        for instruction in program.microcode[last]:
             wanted = encode([INSTRUCTION_TYPE], [to_abi(instruction)])
             assert encode_instruction(instruction) == wanted
         if cost.peak_bytes > 2**20 or cost.float_operations > 2**16:
             return
-        output = execute_step(program, make_state(program), ())[-1]
-        assert output.shape == program.microcode[-1][-1].shape
+        run = Run(program, Dataset((), 1), make_state(program), Seed(bytes(32)), 1, 1)
+        evidence = SpecEvidence(run)
+        for number, instruction in enumerate(program.microcode[last]):
+            output = evidence.tensor(0, last, number)
+            assert output.size == instruction.size
+            element = rng.randrange(output.size)
+            value = output[element]
+            is_float = instruction.dtype is Dtype.F32
+            word = int(value.view(np.uint32)) if is_float else to_word(int(value))
+            assert prove(evidence, last, number, element) == word
+            met["proved"] += 1
         met["executed"] += 1
         kinds.add(operator.kind)
 
     check()
-    assert met["executed"] >= 100 and len(met) >= 8, met
+    assert met["executed"] >= 100 and met["proved"] >= 300 and len(met) >= 8, met
     assert len(kinds) >= 20, kinds
