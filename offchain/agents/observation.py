@@ -56,6 +56,10 @@ class Observer:
             claims=tuple(reversed(claims)),
             owed_rewards=Wei(chain.splitter.get_owed(address)),
             owed_bonds=Wei(chain.games.get_owed(address)),
+            slashed=frozenset(
+                TaskId(event.values["task_id"])
+                for event in chain.escrow.get_events("ClaimSlashed", worker=address)
+            ),
         )
 
     def _observe_task(self, task_id: TaskId) -> list[TaskView]:

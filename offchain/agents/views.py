@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from offchain.chain.games import GameView
-from offchain.chain.records import Address, Claim, Task, Terms, Timestamp
+from offchain.chain.records import Address, Claim, Task, TaskId, Terms, Timestamp
 from protocol.types import Wei
 
 
@@ -36,3 +36,5 @@ class AgentView:
     claims: tuple[ClaimView, ...] = ()
     owed_rewards: Wei = Wei(0)
     owed_bonds: Wei = Wei(0)
+    # Tasks about which a claim of the agent's own was refuted.
+    slashed: frozenset[TaskId] = frozenset()

@@ -43,8 +43,10 @@ def decide(
         task = item.task
         if task.id in refused:
             continue
-        if task.status is TaskStatus.POSTED and _is_acceptable(task, view, policy):
-            offers.append(Take(item))
+        if task.status is TaskStatus.POSTED:
+            # Who was refuted once would be refuted again: something is wrong with its machine.
+            if task.id not in view.slashed and _is_acceptable(task, view, policy):
+                offers.append(Take(item))
         elif task.worker == view.address and view.now <= task.lease_end:
             training.append(Train(item))
     urgent = [intent for item in view.claims for intent in _decide_claim(item, view)]
