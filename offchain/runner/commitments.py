@@ -4,7 +4,8 @@ What is committed has canonical NaNs; kernels leave theirs as the device made th
 where they are put right, once per commitment instead of once per instruction.
 
 A leaf is hashed by a copy of a context that has absorbed the prefix already, which saves building
-the prefixed kilobyte; for the short nodes building it is faster. Threads do not help: a leaf is too short for hashlib to release the lock.
+the prefixed kilobyte; for the short nodes building it is faster. Threads do not help: a leaf is
+too short for hashlib to release the lock.
 """
 
 from collections.abc import Sequence
