@@ -3,11 +3,14 @@
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from protocol.instructions import LEGALITY, Kind, Opcode, Source
+from protocol.semantics import FOLDS as FOLD_SEMANTICS
 from tests.instruction_cases import Case, compute_by_protocol, compute_word, random_example
 
 CASES = 4
@@ -90,3 +93,29 @@ def test_compute_element__any_accumulator__equals_protocol(
     example = random_example(random.Random(opcode), opcode, fold=300)
     case = example.build(0, 1, accumulator)
     assert verifier.compute_element(*case.encode()) == compute_by_protocol(case)
+
+
+@pytest.mark.parametrize("opcode", [Opcode.MAXIMUM, Opcode.ABSMAX], ids=lambda opcode: opcode.name)
+@pytest.mark.parametrize(
+    "pattern",
+    [0, 1, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000, 0x7FFFFFFF],
+    ids=hex,
+)
+@pytest.mark.parametrize("sign", [0, 2**31], ids=["plus", "minus"])
+def test_compute_element__one_edge_in_a_fold__equals_protocol(
+    verifier: Any, opcode: Opcode, pattern: int, sign: int
+) -> None:
+    """Every threshold of a maximum by itself: among elements, and as the accumulator."""
+    example = random_example(random.Random(opcode), opcode, fold=259)
+    lowest = np.full(example.tensors[0].size, 0xFF800000, dtype=np.uint32)
+    others = replace(example, tensors=(lowest.view(np.float32),))
+    one = lowest.copy()
+    position = example.instruction.operands[0].view.offset
+    one[position + 257] = pattern | sign
+    edge = replace(example, tensors=(one.view(np.float32),))
+    for case in (edge.build(0, 1, 0xFF800000), others.build(0, 1, pattern | sign)):
+        assert verifier.compute_element(*case.encode()) == compute_by_protocol(case)
+    tensor = np.append(lowest[:258], np.uint32(pattern | sign)).view(np.float32)
+    whole = FOLD_SEMANTICS[opcode](tensor[np.newaxis]).view(np.uint32)[0]
+    word = compute_word(edge, 0, lambda case: verifier.compute_element(*case.encode()))
+    assert word == int(whole)
