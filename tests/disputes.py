@@ -84,7 +84,8 @@ def make_tiny_program() -> Program:
     """One slot, one operator, one instruction, one element: every tree is a single leaf."""
     draft = Draft()
     value = draft.add("load_state", slot=0, shape=(), dtype=INTEGER)
-    return Program((Slot("value", Dtype.I32, (), value),), (), 1, tuple(draft.operators))
+    fields = (Field("unread", Dtype.F32, (1,), 1),)
+    return Program((Slot("value", Dtype.I32, (), value),), fields, 1, tuple(draft.operators))
 
 
 @cache

@@ -23,7 +23,7 @@ from protocol.game import (
 )
 from protocol.instructions import Instruction, encode_instruction
 from protocol.refusals import GameError
-from protocol.strategy import compute_challenger_move, compute_worker_move
+from protocol.strategy import build_pick, compute_challenger_move, compute_worker_move
 from protocol.types import Seconds
 from tests.disputes import PRESET, REEXECUTION_SECONDS, make_subject
 from tests.economy import Economy, deploy_economy, get_deployer
@@ -71,6 +71,14 @@ def describe(game: Game) -> dict[str, Any]:
     return told | {"worker": game.subject.worker}
 
 
+@dataclass(frozen=True)
+class Place:
+    """What a challenger points at: a leaf of every level's vector, and an element of the leaf."""
+
+    leaves: tuple[int, ...]
+    position: int = 0
+
+
 @dataclass
 class Table:
     """One claim on the real contracts, and games about it on both machines."""
@@ -84,6 +92,7 @@ class Table:
     met: Counter[str] = field(default_factory=Counter)
     gas: list[tuple[str, int]] = field(default_factory=list)
     revealed: dict[int, Any] = field(default_factory=dict)
+    logs: list[Any] = field(default_factory=list)  # of the last move
 
     @property
     def worker(self) -> str:
@@ -120,6 +129,7 @@ class Table:
             self.check(game_id)
             return str(error)
         call()
+        self.logs = self.contract.get_logs()
         self._note_gas(compute_function_name(move))
         self.games[game_id] = after
         if after.outcome is Outcome.CHALLENGER_WON:
@@ -134,6 +144,12 @@ class Table:
         self.check(game_id)
         return ""
 
+    def get_event(self, name: str) -> dict[str, Any]:
+        """The fields of the only event of that name in the last move."""
+        found = [log for log in self.logs if type(log).__name__ == name]
+        assert len(found) == 1, f"{name}: {len(found)} in {self.logs}"
+        return found[0]._asdict()
+
     def _get_call(self, game_id: int, move: moves.Move, caller: str) -> Callable[[], Any]:
         function = getattr(self.contract, compute_function_name(move))
         arguments = encode(move)
@@ -147,6 +163,28 @@ class Table:
         self.met[f"{before.level.name} {before.stage.name}"] += 1
         if after.stage is Stage.ENDED:
             self.met[after.outcome.name] += 1
+
+    def advance(self, game_id: int, level: Level, stage: Stage, place: "Place") -> Game:
+        """Play on, with a challenger that points at `place`, until that level and stage."""
+        while (self.games[game_id].level, self.games[game_id].stage) != (level, stage):
+            game = self.games[game_id]
+            move: moves.SideMove | None
+            if game.stage is Stage.PICK:
+                below = game.height - game.depth
+                child = (place.leaves[game.level] >> below) - (game.index << game.depth)
+                move = build_pick(game, child, self.revealed[game_id])
+            elif game.stage is Stage.PICK_ELEMENT:
+                move = moves.PickElement(game.move, place.position)
+            else:
+                move = compute_worker_move(game, self.claimed)
+            assert move is not None
+            caller = game.challenger if game.is_challenger_owing() else self.worker
+            assert self.play(game_id, move, caller) == ""
+        return self.games[game_id]
+
+    def owe(self, game_id: int) -> Any:
+        """The honest worker's owed move."""
+        return compute_worker_move(self.games[game_id], self.claimed)
 
     def play_out(self, game_id: int, challenger_evidence: SpecEvidence) -> Outcome:
         """Both sides play honestly by what they hold, until the end."""
@@ -199,6 +237,3 @@ def lay_table(claimed: SpecEvidence, preset: Preset = PRESET, stand_in: Any = No
         task_id, tree.root, tree.get_node(0, last), tree.get_path(last), sender=economy.worker
     )
     return Table(economy, contract, claim_id, claimed, preset)
-
-
-__all__ = ["Level", "Table", "compute_function_name", "encode", "lay_table"]
