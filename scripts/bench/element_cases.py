@@ -1,7 +1,7 @@
 """Last steps of disputes by construction: one instruction, its tensors, everything around made up.
 
-A tensor is given by its leaves alone and a vector by the roots that matter; every other node of a
-tree is an arbitrary digest. So a proof under a tensor of 2**28 elements costs no more to build
+A tensor is given by its leaves alone and a vector by the roots that matter; every other leaf of a
+tree is one arbitrary digest. So a proof under a tensor of 2**28 elements costs no more to build
 than one of its leaves.
 """
 
@@ -45,10 +45,11 @@ Leaves = Callable[[int], bytes]  # leaf number -> its 1 KiB
 
 
 class SparseTree:
-    """A tree whose known leaves are few; the other nodes follow from `salt`."""
+    """A tree whose known leaves are few; all others are one digest that follows from `salt`."""
 
     def __init__(self, known: Mapping[int, bytes], height: int, salt: bytes = b""):
-        self._salt = salt
+        self.height = height
+        self._others = [sha256(salt).digest()]
         self._levels: list[dict[int, bytes]] = [dict(known)]
         for level in range(height):
             parents = {index >> 1 for index in self._levels[level]}
@@ -60,17 +61,21 @@ class SparseTree:
                     for index in parents
                 }
             )
+            self._others.append(compute_node(self._others[level], self._others[level]))
         self.root = Root(self.get_node(height, 0))
 
-    def get_node(self, level: int, index: int) -> bytes:
-        """A node, known or made up."""
-        known = self._levels[level].get(index)
-        return known or sha256(b"%b/%d/%d" % (self._salt, level, index)).digest()
+    def get_node(self, height: int, index: int) -> Root:
+        """The node `index` (from the left) at `height` above the leaves."""
+        return Root(self._levels[height].get(index) or self._others[height])
 
-    def get_path(self, index: int) -> tuple[Root, ...]:
-        """Siblings from a leaf up to the root."""
-        levels = range(len(self._levels) - 1)
-        return tuple(Root(self.get_node(level, (index >> level) ^ 1)) for level in levels)
+    def get_path(self, index: int, height: int = 0, top: int | None = None) -> tuple[Root, ...]:
+        """Siblings from node (height, index) up to, not including, its ancestor at `top`."""
+        top = self.height if top is None else top
+        return tuple(self.get_node(h, (index >> (h - height)) ^ 1) for h in range(height, top))
+
+    def get_descendants(self, height: int, index: int, depth: int) -> list[Root]:
+        """The 2**depth descendants of node (height, index), left to right."""
+        return [self.get_node(height - depth, (index << depth) + i) for i in range(2**depth)]
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Surroundings:
     instruction: int = 15
     producers: tuple[int, ...] = (5, 2**11, 7)  # of the operator's inputs
     slots: int = 100
+    slots_root: bytes = bytes(32)
     rows: int = 8
     field: FieldDescriptor = FieldDescriptor(0, 0, 0)
     fields: int = 3
@@ -175,8 +181,12 @@ def build_case(
     chunk: int = 0,
     accumulator: int = 0,
     around: Surroundings | None = None,
+    known: Mapping[Vector, Mapping[int, bytes]] | None = None,
 ) -> Case:
-    """The case of one element; `tensors` holds one tensor per opening. Raises `VerifierError`."""
+    """The case of one element; `tensors` holds one tensor per opening. Raises `VerifierError`.
+
+    `known` are further leaves of the vectors that the operands are proved under.
+    """
     around = around or Surroundings()
     location = build_location(instruction, around)
     context = Context(
@@ -212,12 +222,14 @@ def build_case(
     evaluation = Evaluation(context, location, read)
     evaluation.compute()
 
+    counts = {Vector.OPERATORS: around.operators, Vector.INSTRUCTIONS: around.instructions}
     vectors: dict[Vector, SparseTree] = {}
     for vector in Vector:
         places = [(place, tree) for place, tree, _ in trees.values() if place.vector is vector]
-        known = {place.index: tree.root for place, tree in places}
-        count = places[0][0].count if places else 1
-        vectors[vector] = SparseTree(known, compute_ceil_log2(count), vector.value.encode())
+        leaves = {place.index: tree.root for place, tree in places}
+        leaves |= (known or {}).get(vector, {})
+        count = places[0][0].count if places else counts.get(vector, 1)
+        vectors[vector] = SparseTree(leaves, compute_ceil_log2(count), vector.value.encode())
     context = replace(
         context,
         dataset_root=vectors[Vector.DATASET].root,
@@ -259,7 +271,7 @@ def build_location(instruction: Instruction, around: Surroundings) -> Location:
         around.rows,
         operator_tree.root,
         around.operators,
-        Root(bytes(32)),
+        Root(around.slots_root),
         around.slots,
         field_tree.root,
         around.fields,

@@ -1,0 +1,249 @@
+"""Gas of the longest dispute: every move, by construction, on the real contracts.
+
+A run of 2**20 steps, a program of 2**12 operators, tensors of 2**28 elements and a fold of 2**17
+elements; the trees are sparse, so nothing large is ever held. `python -m scripts.bench.dispute`
+prints the table.
+"""
+
+from collections import Counter
+from hashlib import sha256
+from typing import Any
+
+from protocol import moves
+from protocol.descriptor import SlotDescriptor, compute_tensor_height, hash_slot
+from protocol.game_state import Level, Stage
+from protocol.instructions import Instruction, Opcode, Operand, Source
+from protocol.merkle import compute_leaf
+from protocol.opening import Vector
+from protocol.types import (
+    CHUNK_LENGTH,
+    LEAF_BYTES,
+    REVEAL_DEPTH,
+    Dtype,
+    Root,
+    compute_ceil_log2,
+)
+from protocol.views import View
+from scripts.bench.element_cases import SparseTree, Surroundings, build_case
+from scripts.bench.last_step import TRANSACTION_GAS, get_random_leaf
+from tests.economy import Terms, deploy_economy, get_deployer
+from tests.game_table import PRESET, compute_function_name, encode
+
+GAS_GOAL = 3_000_000
+TRANSACTIONS_GOAL = 50
+
+SEGMENTS, SEGMENT_LENGTH = 2**10, 2**10
+SLOTS, OPERATORS, INSTRUCTIONS = 2**9, 2**12, 2**4
+ROWS, FOLD = 2**14, 2**17  # the contested tensor has 2**28 elements
+CHUNKS = FOLD // CHUNK_LENGTH
+SEGMENT, STEP, SLOT, OPERATOR, INSTRUCTION, CHUNK = 700, 801, 300, 4000, 9, 333
+PRODUCER = 4090  # of the slot's next value
+ELEMENT = 5_000 * ROWS + 77
+PER_LEAF = LEAF_BYTES // Dtype.I64.size_bytes
+POSITION = ELEMENT % PER_LEAF
+
+
+def _digest(text: str) -> Root:
+    return Root(sha256(text.encode()).digest())
+
+
+def _word(value: int) -> bytes:
+    return (value % 2**256).to_bytes(32, "big")
+
+
+class LongestDispute:
+    """The claim of a worker that got one accumulator of a DOT wrong, built from the lie upwards."""
+
+    def __init__(self) -> None:
+        shape = (ROWS, ROWS)
+        self.instruction = Instruction(
+            Opcode.DOT,
+            Dtype.I64,
+            shape,
+            (
+                Operand(Source.INPUT, 0, Dtype.I32, ROWS * FOLD, View(shape, (FOLD, 0), 0)),
+                Operand(Source.INPUT, 1, Dtype.I32, ROWS * FOLD, View(shape, (0, FOLD), 0)),
+            ),
+            FOLD,
+        )
+        before, wrong, claimed = _word(12345), _word(67890), _word(-98765)
+        self.data = b"".join(
+            (int.from_bytes(claimed, "big") % 2**64 if i == POSITION else i).to_bytes(8, "little")
+            for i in range(PER_LEAF)
+        )
+        leaf = ELEMENT // PER_LEAF
+        height = compute_tensor_height(ROWS * ROWS, Dtype.I64)
+        tensor = SparseTree({leaf: compute_leaf(self.data)}, height, b"tensor")
+        known = {CHUNK - 1: before, CHUNK: wrong, CHUNKS - 1: claimed}
+        chunks = SparseTree(known, compute_ceil_log2(CHUNKS), b"chunks")
+        output, value = _digest("operator's output"), _digest("slot's value")
+        slot = SlotDescriptor(Dtype.F32, ROWS * ROWS, PRODUCER)
+        self.slot = slot
+        self.slots = SparseTree({SLOT: hash_slot(slot)}, compute_ceil_log2(SLOTS), b"slots")
+        around = Surroundings(
+            operators=OPERATORS,
+            operator=OPERATOR,
+            instructions=INSTRUCTIONS,
+            instruction=INSTRUCTION,
+            producers=(5, 2**11),
+            slots=SLOTS,
+            slots_root=self.slots.root,
+            step=SEGMENT * SEGMENT_LENGTH + STEP,
+        )
+        leaves = (get_random_leaf(0), get_random_leaf(1))
+        operators = {OPERATOR: output, PRODUCER: value}
+        instructions = {INSTRUCTION: tensor.root, INSTRUCTIONS - 1: output}
+        known_leaves = {Vector.OPERATORS: operators, Vector.INSTRUCTIONS: instructions}
+        case = build_case(
+            self.instruction, leaves, ELEMENT, CHUNK, 12345, around, known=known_leaves
+        )
+        self.case = case
+        roots = [opening.root for opening in case.openings]
+        operators |= {5: roots[0], 2**11: roots[1]}
+        trace = SparseTree(operators, compute_ceil_log2(OPERATORS), Vector.OPERATORS.value.encode())
+        microcode = SparseTree(
+            instructions, compute_ceil_log2(INSTRUCTIONS), Vector.INSTRUCTIONS.value.encode()
+        )
+        assert trace.root == case.context.operator_trace_root
+        state = SparseTree({SLOT: value}, compute_ceil_log2(SLOTS), b"state")
+        last = _digest("state after the segment")
+        self.state_before = _digest("state before the step")
+        steps = SparseTree(
+            {STEP - 1: self.state_before, STEP: state.root, SEGMENT_LENGTH - 1: last},
+            compute_ceil_log2(SEGMENT_LENGTH),
+            b"steps",
+        )
+        claim = SparseTree({SEGMENT: last}, compute_ceil_log2(SEGMENTS), b"claim")
+        self.trees = (claim, steps, state, trace, microcode, tensor, chunks)
+        self.leaves = (SEGMENT, STEP, SLOT, OPERATOR, INSTRUCTION, leaf, CHUNK)
+
+    def deploy(self) -> tuple[Any, int, str, str]:
+        """The contracts, the id of the claim, its worker and a challenger."""
+        economy = deploy_economy()
+        step_verifier = get_deployer("StepVerifier").deploy(get_deployer("MapUnit").deploy())
+        contract = get_deployer("ChallengeGame").deploy(
+            economy.token,
+            economy.escrow,
+            step_verifier,
+            PRESET.bond,
+            PRESET.worker_award_bps,
+            PRESET.worker_seconds,
+            PRESET.challenger_seconds,
+            PRESET.minimum_move_seconds,
+            override_address=economy.game,
+        )
+        context = self.case.context
+        economy.terms = Terms(
+            program_root=context.program_root,
+            seed=context.seed,
+            segments=SEGMENTS,
+            segment_length=SEGMENT_LENGTH,
+        )
+        task_id = economy.post()
+        economy.assign(task_id)
+        claim = self.trees[0]
+        last = SEGMENTS - 1
+        claim_id = economy.escrow.claim(
+            task_id,
+            claim.root,
+            claim.get_node(0, last),
+            list(claim.get_path(last)),
+            sender=economy.worker,
+        )
+        economy.fund(economy.challenger, PRESET.bond, contract)
+        return contract, claim_id, economy.worker, economy.challenger
+
+    def compute_move(self, seen: Any) -> moves.SideMove:
+        """The move that is owed in the contract's state, by whoever owes it."""
+        level, stage = Level(seen.level), Stage(seen.stage)
+        tree, number = self.trees[level], seen.move
+        depth = min(REVEAL_DEPTH, seen.height)
+        location = self.case.location
+        match stage:
+            case Stage.REVEAL:
+                nodes = tree.get_descendants(seen.height, seen.index, depth)
+                return moves.Reveal(number, tuple(nodes))
+            case Stage.PICK:
+                child = (self.leaves[level] >> (seen.height - depth)) - (seen.index << depth)
+                nodes = tree.get_descendants(seen.height, seen.index, depth)
+                path = tree.get_path(
+                    (seen.index << depth) + child, seen.height - depth, seen.height
+                )
+                return moves.Pick(number, child, nodes[child], path)
+            case Stage.REVEAL_LEAF:
+                return moves.RevealLeaf(number, self.data)
+            case Stage.PICK_ELEMENT:
+                return moves.PickElement(number, POSITION)
+            case Stage.PROVE:
+                steps, chunks = self.trees[Level.STEP], self.trees[Level.CHUNK]
+                agreed = moves.Agreed(
+                    self.state_before,
+                    steps.get_path(STEP - 1),
+                    chunks.get_node(0, CHUNK - 1),
+                    chunks.get_path(CHUNK - 1),
+                )
+                return moves.Prove(number, location, self.case.openings, agreed, b"")
+        below = self.trees[level + 1]
+        header = location.header
+        match level:
+            case Level.SEGMENT:
+                return moves.ExpandStep(number, below.root, below.get_path(SEGMENT_LENGTH - 1))
+            case Level.STEP:
+                return moves.ExpandSlot(number, header)
+            case Level.SLOT:
+                path, slot_path = below.get_path(PRODUCER), self.slots.get_path(SLOT)
+                return moves.ExpandOperator(number, below.root, path, header, self.slot, slot_path)
+            case Level.OPERATOR:
+                return moves.ExpandInstruction(
+                    number,
+                    below.root,
+                    below.get_path(INSTRUCTIONS - 1),
+                    header,
+                    location.operator,
+                    location.operator_path,
+                )
+            case Level.INSTRUCTION:
+                return moves.ExpandElement(number, self.instruction, location.instruction_path)
+            case _:
+                return moves.ExpandChunk(number, below.root, below.get_path(CHUNKS - 1), self.data)
+
+
+def measure_largest() -> str:
+    """A Markdown table: transactions and gas by kind of move, and in all."""
+    dispute = LongestDispute()
+    contract, claim_id, worker, challenger = dispute.deploy()
+    figures: list[tuple[str, int]] = []
+
+    def call(name: str, arguments: tuple[Any, ...], sender: str) -> None:
+        function = getattr(contract, name)
+        function(*arguments, sender=sender)
+        data = function.prepare_calldata(*arguments)
+        zeros = data.count(0)
+        execution = contract._computation.get_gas_used()
+        figures.append((name, TRANSACTION_GAS + 4 * zeros + 16 * (len(data) - zeros) + execution))
+
+    call("open", (claim_id,), challenger)
+    game_id = contract.game_id_of(claim_id, challenger)
+    seen = contract.game_of(game_id)
+    while Stage(seen.stage) is not Stage.ENDED:
+        move = dispute.compute_move(seen)
+        by_challenger = isinstance(move, moves.Pick | moves.PickElement)
+        sender = challenger if by_challenger else worker
+        call(compute_function_name(move), (game_id, *encode(move)), sender)
+        seen = contract.game_of(game_id)
+    return format_table(figures)
+
+
+def format_table(figures: list[tuple[str, int]]) -> str:
+    """Markdown."""
+    counts = Counter(name for name, _ in figures)
+    lines = ["| move | transactions | largest gas | gas in all |", "|---|---:|---:|---:|"]
+    for name, count in counts.items():
+        costs = [gas for other, gas in figures if other == name]
+        lines.append(f"| `{name}` | {count} | {max(costs):,} | {sum(costs):,} |")
+    total = sum(gas for _, gas in figures)
+    return "\n".join([*lines, f"| **in all** | **{len(figures)}** | | **{total:,}** |"])
+
+
+if __name__ == "__main__":
+    print(measure_largest())
