@@ -1,11 +1,13 @@
 """Runs to dispute about: a program that reaches every level, and a tiny one."""
 
+import random
 from functools import cache
 
-from protocol.game import Preset, Subject
+from protocol.game import Game, Preset, Subject
+from protocol.instructions import Kind
 from protocol.program import Field, Program, Slot
-from protocol.types import Dtype, Seconds, Seed, Wei
-from tests.evidence import Run, SpecEvidence, compute_genesis_root
+from protocol.types import CHUNK_LENGTH, Dtype, Seconds, Seed, Wei
+from tests.evidence import Lie, Run, SpecEvidence, compute_genesis_root
 from tests.programs import FLOAT, INTEGER, Draft, make_dataset, make_state, to_pattern
 
 WORKER, CHALLENGER, STRANGER = "worker", "challenger", "stranger"
@@ -121,3 +123,35 @@ def make_subject(evidence: SpecEvidence, worker: str = WORKER) -> Subject:
         segment_length=run.segment_length,
         reexecution_seconds=REEXECUTION_SECONDS,
     )
+
+
+def get_inside(game: Game) -> list[int]:
+    """The children of the contested node that hold more than padding."""
+    first, below = game.index << game.depth, game.height - game.depth
+    return [c for c in range(2**game.depth) if (first + c) << below < game.count]
+
+
+def make_lies(run: Run, rng: random.Random, count: int) -> list[Lie]:
+    places: dict[str, list[tuple[int, int]]] = {}
+    for j, microcode in enumerate(run.program.microcode):
+        for m, instruction in enumerate(microcode):
+            places.setdefault(instruction.opcode.name, []).append((j, m))
+    lies = []
+    for _ in range(count):
+        operator, number = rng.choice(places[rng.choice(sorted(places))])
+        instruction = run.program.microcode[operator][number]
+        chunks = -(-instruction.fold // CHUNK_LENGTH) if instruction.kind is Kind.FOLD else 1
+        # The lowest bits of an accumulator are rounded away, and the lie with them.
+        lowest = 20 if instruction.dtype is Dtype.I64 else 0
+        bits = 1 << rng.randrange(lowest, instruction.dtype.size_bytes * 8)
+        lies.append(
+            Lie(
+                rng.randrange(run.steps),
+                operator,
+                number,
+                rng.randrange(instruction.size),
+                bits,
+                rng.randrange(chunks),
+            )
+        )
+    return lies

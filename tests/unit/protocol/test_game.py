@@ -21,7 +21,6 @@ from protocol.game import (
     process_open,
 )
 from protocol.game_state import MOVES_MAX
-from protocol.instructions import Kind
 from protocol.merkle import Tree, compute_leaf, compute_vector_tree
 from protocol.refusals import (
     ClaimAlreadySlashed,
@@ -34,19 +33,21 @@ from protocol.refusals import (
     ZeroPadding,
 )
 from protocol.strategy import build_pick, compute_challenger_move, compute_worker_move
-from protocol.types import CHUNK_LENGTH, LEAF_BYTES, Dtype, Root, Seconds
+from protocol.types import LEAF_BYTES, Dtype, Root, Seconds
 from tests.disputes import (
     CHALLENGER,
     PRESET,
     REEXECUTION_SECONDS,
     STRANGER,
     WORKER,
+    get_inside,
+    make_lies,
     make_run,
     make_subject,
     make_tiny_run,
     make_truth,
 )
-from tests.evidence import Lie, Run, SpecEvidence
+from tests.evidence import Lie, SpecEvidence
 
 START = Seconds(1_000)
 GAMES, LIES = 2_000, 240
@@ -59,12 +60,6 @@ def open_game(claimed: SpecEvidence) -> Game:
 def make(game: Game, move: moves.Move | None, caller: str) -> Game:
     assert move is not None
     return process_move(game, move, caller, game.since, verifier)
-
-
-def get_inside(game: Game) -> list[int]:
-    """The children of the contested node that hold more than padding."""
-    first, below = game.index << game.depth, game.height - game.depth
-    return [c for c in range(2**game.depth) if (first + c) << below < game.count]
 
 
 def play_lie(claimed: SpecEvidence, truth: SpecEvidence, met: Counter[str]) -> Game:
@@ -113,32 +108,6 @@ def play_randomly(claimed: SpecEvidence, rng: random.Random, met: Counter[str]) 
             met[f"{game.level.name} {game.stage.name}"] += 1
             game = make(game, owed, WORKER)
     return game
-
-
-def make_lies(run: Run, rng: random.Random, count: int) -> list[Lie]:
-    places: dict[str, list[tuple[int, int]]] = {}
-    for j, microcode in enumerate(run.program.microcode):
-        for m, instruction in enumerate(microcode):
-            places.setdefault(instruction.opcode.name, []).append((j, m))
-    lies = []
-    for _ in range(count):
-        operator, number = rng.choice(places[rng.choice(sorted(places))])
-        instruction = run.program.microcode[operator][number]
-        chunks = -(-instruction.fold // CHUNK_LENGTH) if instruction.kind is Kind.FOLD else 1
-        # The lowest bits of an accumulator are rounded away, and the lie with them.
-        lowest = 20 if instruction.dtype is Dtype.I64 else 0
-        bits = 1 << rng.randrange(lowest, instruction.dtype.size_bytes * 8)
-        lies.append(
-            Lie(
-                rng.randrange(run.steps),
-                operator,
-                number,
-                rng.randrange(instruction.size),
-                bits,
-                rng.randrange(chunks),
-            )
-        )
-    return lies
 
 
 def test_play__honest_worker_and_random_challenger__worker_never_loses() -> None:
