@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.bench import dispute, hashing, last_step, steps
+from scripts.bench import hashing, last_step, steps
+from scripts.bench.dispute import measure_largest
 from scripts.bench.machine import describe_machine
 
 DOCUMENT = Path("docs/benchmarks.md")
@@ -20,7 +21,7 @@ def _measure_gas(device: str) -> str:
 
 
 def _measure_dispute(device: str) -> str:
-    return dispute.measure_largest()
+    return measure_largest()
 
 
 def _measure_steps(device: str) -> str:

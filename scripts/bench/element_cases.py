@@ -226,7 +226,7 @@ def build_case(
     vectors: dict[Vector, SparseTree] = {}
     for vector in Vector:
         places = [(place, tree) for place, tree, _ in trees.values() if place.vector is vector]
-        leaves = {place.index: tree.root for place, tree in places}
+        leaves: dict[int, bytes] = {place.index: tree.root for place, tree in places}
         leaves |= (known or {}).get(vector, {})
         count = places[0][0].count if places else counts.get(vector, 1)
         vectors[vector] = SparseTree(leaves, compute_ceil_log2(count), vector.value.encode())
