@@ -1,0 +1,109 @@
+"""The demo's report, on the screen and as a file."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from offchain.chain.records import Balances, TaskStatus
+from offchain.chain.token import Token
+from offchain.demo.acts import Dispute, Honest
+from offchain.demo.model import Lesson
+from offchain.disputes import OUTCOMES, describe_path, describe_verdict
+from protocol.program import Program
+from protocol.validation import validate
+
+LOSSES_SHOWN = 9
+SPARKS = "▁▂▃▄▅▆▇█"
+
+
+def show_submission(console: Console, lesson: Lesson, task_steps: int) -> None:
+    """What was captured."""
+    program = lesson.captured.program
+    cost = validate(program)
+    table = Table("", "", show_header=False, box=None)
+    table.add_row("text", f"{len(lesson.text.tokens):,} characters of the standard library")
+    table.add_row("model", f"GPT, {lesson.config.layers} layers, {lesson.config.channels} channels")
+    table.add_row(
+        "program",
+        f"{len(program.operators)} operators, {cost.instructions} instructions, "
+        f"{len(program.slots)} state tensors ({cost.state_bytes / 1e6:.1f} MB)",
+    )
+    operations = cost.float_operations + cost.integer_operations
+    table.add_row("cost of a step", f"{operations / 1e6:,.0f} million operations")
+    table.add_row("run", f"{task_steps} steps of {program.rows} windows")
+    table.add_row("program root", program.root.hex())
+    console.print(Panel(table, title="1. Submitted", title_align="left"))
+
+
+def show_honest(
+    console: Console,
+    token: Token,
+    honest: Honest,
+    losses: Mapping[str, float],
+    sample: str,
+) -> None:
+    """The honest run: loss, quality, payment."""
+    shown = honest.losses[:: max(1, len(honest.losses) // LOSSES_SHOWN)]
+    if shown[-1] != honest.losses[-1]:
+        shown.append(honest.losses[-1])
+    table = Table(*[f"step {step}" for step, _ in shown], box=None)
+    table.add_row(*[f"{loss:.3f}" for _, loss in shown])
+    console.print(Panel(table, title="2. Honest run: training loss", title_align="left"))
+    console.print(f"  {_draw([loss for _, loss in honest.losses])}")
+    for name, loss in losses.items():
+        console.print(f"  validation loss, {name}: [bold]{loss:.4f}[/bold]")
+    console.print(Panel(escape(sample), title="sample of the fetched weights", title_align="left"))
+    show_balances(console, token, honest.before, honest.after)
+
+
+def show_dispute(
+    console: Console, token: Token, number: str, dispute: Dispute, program: Program
+) -> None:
+    """Where it went, who won, what it cost."""
+    game = dispute.view.game
+    table = Table("", "", show_header=False, box=None)
+    table.add_row("lie" if game.outcome.name == "CHALLENGER_WON" else "claim", dispute.description)
+    for place in (*describe_path(game, program), *describe_verdict(game, dispute.verdict)):
+        table.add_row(place.level, escape(place.words))
+    table.add_row("outcome", f"[bold]{OUTCOMES[game.outcome]}[/bold]")
+    if dispute.task_status is TaskStatus.POSTED:
+        table.add_row("task", "open again, its reward intact")
+    console.print(Panel(table, title=f"{number} {escape(dispute.title)}", title_align="left"))
+    gas = Table("who", "move", "gas", box=None)
+    for who, receipt in dispute.moves:
+        gas.add_row(who, receipt.action.split(": ")[-1], f"{receipt.gas_used:,}")
+    total = sum(receipt.gas_used for _, receipt in dispute.moves)
+    gas.add_row("", f"[bold]{len(dispute.moves)} transactions[/bold]", f"[bold]{total:,}[/bold]")
+    gas.columns[2].justify = "right"
+    console.print(gas)
+    show_balances(console, token, dispute.before, dispute.after)
+
+
+def show_balances(
+    console: Console, token: Token, before: Mapping[str, Balances], after: Mapping[str, Balances]
+) -> None:
+    """Everybody's tokens, wherever they are, before and after."""
+    table = Table("", "before", "after", "change", box=None)
+    for name in after:
+        old, new = before[name].total, after[name].total
+        change = token.format(abs(new - old))
+        sign = "+" if new > old else "-" if new < old else ""
+        table.add_row(name, token.format(old), token.format(new), sign + change)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    console.print(table)
+    console.print()
+
+
+def _draw(values: list[float], width: int = 60) -> str:
+    """A curve of block characters."""
+    size = max(1, len(values) // width)
+    means = [
+        sum(values[i : i + size]) / len(values[i : i + size]) for i in range(0, len(values), size)
+    ]
+    low, high = min(means), max(means)
+    scale = (len(SPARKS) - 1) / (high - low) if high > low else 0
+    return "".join(SPARKS[round((mean - low) * scale)] for mean in means)
