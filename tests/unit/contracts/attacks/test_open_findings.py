@@ -1,0 +1,192 @@
+"""Attacks that succeed. Each test says what should hold and is expected to fail until it does."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import boa
+import pytest
+
+from offchain.agents import worker_policy
+from offchain.agents.challenger import Challenger
+from offchain.agents.intents import Check, Take
+from offchain.agents.views import AgentView, ClaimView, TaskView
+from offchain.agents.worker_policy import WorkerPolicy
+from offchain.chain.deployment import DEFAULT
+from offchain.chain.records import (
+    NO_ADDRESS,
+    Address,
+    ClaimId,
+    Task,
+    TaskId,
+    TaskStatus,
+    Terms,
+    Timestamp,
+)
+from offchain.runner.training import Diverged
+from protocol import moves
+from protocol.execution import Dataset
+from protocol.game import Level, Outcome, Stage, compute_deadline
+from protocol.program import Program
+from protocol.strategy import build_pick
+from protocol.types import Root, Seconds, Seed, StepIndex, Wei
+from protocol.validation import validate, validate_task
+from tests.disputes import (
+    PRESET,
+    REEXECUTION_SECONDS,
+    make_run,
+    make_tiny_program,
+    make_tiny_run,
+    make_truth,
+)
+from tests.economy import Terms as EconomyTerms
+from tests.evidence import Lie, SpecEvidence, compute_genesis_root
+from tests.game_table import lay_table
+from tests.unit.contracts.attacks.play import owe
+from tests.unit.contracts.attacks.systems import deploy_system
+
+WORKER, SUBMITTER = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="flood: four bonds, all given back, make an honest worker late and cost it its stake",
+)
+def test_flood__worker_that_needs_exactly_the_priced_time__never_loses() -> None:
+    """Four challengers point at four steps. The worker executes one thing at a time, each in the
+    time that the task pays for, keeps all results and always serves the nearest deadline."""
+    with boa.env.anchor():
+        table = lay_table(make_truth(make_run()))
+        places = {table.open(boa.env.generate_address()): (n // 3, n % 3) for n in range(4)}
+        known: set[tuple[int, ...]] = set()
+        while True:
+            games = {i: g for i, g in table.games.items() if g.stage is not Stage.ENDED}
+            if not games:
+                break
+            for game_id, game in games.items():
+                if game.is_challenger_owing():
+                    point(table, game_id, places[game_id])
+            games = {i: g for i, g in table.games.items() if g.stage is not Stage.ENDED}
+            waiting = {i: g for i, g in games.items() if not g.is_challenger_owing()}
+            game_id = min(waiting, key=lambda i: compute_deadline(waiting[i]))
+            game = waiting[game_id]
+            work = (*game.indices[: game.level + 1], game.level)
+            if game.stage is Stage.EXPAND and game.level + 1 in (1, 3, 4) and work not in known:
+                known.add(work)
+                boa.env.timestamp += REEXECUTION_SECONDS
+            if boa.env.timestamp > compute_deadline(game):
+                assert table.play(game_id, moves.Timeout(), game.challenger) == ""
+                break
+            assert table.play(game_id, owe(table, game_id), table.worker) == ""
+        outcomes = {game.outcome for game in table.games.values()}
+        assert Outcome.CHALLENGER_WON not in outcomes
+
+
+def point(table: Any, game_id: int, place: tuple[int, int]) -> None:
+    """The challenger's move, towards a step's first slot."""
+    game = table.games[game_id]
+    leaves = (*place, 0, 5, 5, 0, 0)
+    if game.stage is Stage.PICK_ELEMENT:
+        move: Any = moves.PickElement(game.move, 0)
+    else:
+        child = (leaves[game.level] >> (game.height - game.depth)) - (game.index << game.depth)
+        move = build_pick(game, child, table.revealed[game_id])
+    assert game.level in Level
+    assert table.play(game_id, move, game.challenger) == ""
+
+
+@pytest.mark.xfail(
+    strict=True, reason="open names a claim by its number only: a reorganisation swaps claims"
+)
+def test_open__after_a_reorganisation__does_not_hit_a_true_claim() -> None:
+    """Two claims of two tasks change places; the challenge that was sent for the false one lands
+    on the true one and loses its bond."""
+    truth = make_truth(make_tiny_run())
+    lie = SpecEvidence(truth.run, lie=Lie(step=0, operator=0, instruction=0, element=0))
+    with boa.env.anchor():
+        system = deploy_system()
+        challenger = system.economy.challenger
+        system.economy.fund(challenger, PRESET.bond, system.contract)
+        with boa.env.anchor():
+            false = system.claim(lie)
+            planned = false.claim_id
+            system.claim(truth)
+        system.tables.clear()
+        true = system.claim(truth)
+        assert true.claim_id == planned
+        system.claim(lie)
+        with boa.reverts():
+            system.contract.open(planned, sender=challenger)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="validation accepts a program without fields, the escrow no empty dataset"
+)
+def test_post__program_without_a_dataset__can_be_posted() -> None:
+    tiny = make_tiny_program()
+    program = Program(tiny.slots, (), 1, tiny.operators)
+    validate(program)
+    validate_task(program, records=1, segments=1, segment_length=1)
+    run = make_tiny_run()
+    terms = EconomyTerms(
+        program.root, compute_genesis_root(run), Dataset((), 1).root, run.seed, 1, 1, 1, 60
+    )
+    with boa.env.anchor():
+        assert deploy_system().economy.post(terms) == 1
+
+
+def offer(**changes: Any) -> AgentView:
+    """What a worker sees: one posted task."""
+    terms = Terms(
+        Root(b"\1" * 32), Root(b"\2" * 32), Root(b"\3" * 32), Seed(b"\4" * 32), 1, 1, 1, Seconds(60)
+    )
+    terms = Terms(**(terms.__dict__ | changes))
+    task = Task(
+        TaskId(1),
+        SUBMITTER,
+        TaskStatus.POSTED,
+        reward=Wei(10**20),
+        stake=Wei(10**20),
+        lease_seconds=DEFAULT.max_lease_seconds,
+        expiry=Timestamp(10**9),
+        worker=NO_ADDRESS,
+        lease_end=Timestamp(0),
+        claim_id=ClaimId(0),
+    )
+    return AgentView(WORKER, Timestamp(1_000), tasks=(TaskView(task, terms),))
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a worker takes a task whose segment cannot be executed again within its clock",
+)
+def test_worker__segment_longer_than_its_clock__is_not_taken() -> None:
+    """The submitter sets no extra time and one segment of a month's steps; its accomplice opens a
+    game, and the worker cannot post the segment's states in worker_seconds."""
+    view = offer(segments=1, segment_length=2**20, reexecution_seconds=Seconds(0))
+    intents = worker_policy.decide(view, WorkerPolicy())
+    assert not any(isinstance(intent, Take) for intent in intents)
+
+
+@pytest.mark.xfail(strict=True, reason="a diverging run's claim is never challenged")
+def test_challenger__run_that_diverges__still_challenges_a_false_claim() -> None:
+    """No honest worker claims a run that ends in NaN; a dishonest one claims anything, and the
+    challenger's own execution stops with Diverged."""
+    opened: list[ClaimId] = []
+
+    def train(terms: Terms, progress: Any = None) -> Any:
+        raise Diverged(StepIndex(3), 1, "operator 1 (exp)")
+
+    def open_game(claim_id: ClaimId) -> tuple[int, None]:
+        opened.append(claim_id)
+        return 1, None
+
+    chain = SimpleNamespace(
+        games=SimpleNamespace(preset=PRESET, address="game", open=open_game),
+        token=SimpleNamespace(check_balance=lambda *_: None, ensure_allowance=lambda *_: None),
+        access=SimpleNamespace(address=WORKER),
+    )
+    agent = Challenger(cast(Any, chain), cast(Any, SimpleNamespace(train=train)))
+    claim = SimpleNamespace(id=ClaimId(7), root=Root(b"\7" * 32))
+    item = SimpleNamespace(task=SimpleNamespace(id=TaskId(1)), terms=None, claim=claim, games=())
+    agent._attempt(Check(cast(ClaimView, item)))
+    assert opened == [ClaimId(7)]
