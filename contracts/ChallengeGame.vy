@@ -104,9 +104,9 @@ total_held: public(uint256)
 # By claim: see modules/subject.vy, and the program root.
 _subjects: HashMap[uint256, uint256]
 _program_roots: HashMap[uint256, bytes32]
-# By game: challenger and, above its 160 bits, claim id; position and trail as in
-# modules/position.vy; the contested node; what the worker posted, by level.
-_parties: HashMap[uint256, uint256]
+# By game: the challenger; position and trail as in modules/position.vy; the contested node; what
+# the worker posted, by level.
+_challengers: HashMap[uint256, address]
 _positions: HashMap[uint256, uint256]
 _trails: HashMap[uint256, uint256]
 _nodes: HashMap[uint256, bytes32]
@@ -160,15 +160,14 @@ def game_of(game_id: uint256) -> IChallengeGame.Game:
     self._check_game(game_id)
     position: positions.Position = positions.unpack(self._positions[game_id])
     trail: uint256 = self._trails[game_id]
-    claim_id: uint256 = self._get_claim_id(game_id)
-    subject: subjects.Subject = subjects.unpack(self._subjects[claim_id])
+    subject: subjects.Subject = self._get_subject(position.claim_id)
     indices: uint256[7] = empty(uint256[7])
     for level: uint256 in range(7):
         indices[level] = positions.get_index(trail, level)
     return IChallengeGame.Game(
-        claim_id=claim_id,
+        claim_id=position.claim_id,
         worker=subject.worker,
-        challenger=self._get_challenger(game_id),
+        challenger=self._challengers[game_id],
         stage=position.stage,
         level=position.level,
         outcome=position.outcome,
@@ -200,7 +199,10 @@ def deadline_of(game_id: uint256) -> uint256:
     position: positions.Position = positions.unpack(self._positions[game_id])
     if position.stage == ENDED:
         return 0
-    return position.since + self._compute_allowance(game_id, position)
+    subject: subjects.Subject = self._get_subject(position.claim_id)
+    return position.since + self._compute_allowance(
+        position, self._compute_extra(position, subject)
+    )
 
 
 @external
@@ -220,14 +222,15 @@ def open(claim_id: uint256) -> uint256:
     assert msg.sender != claim.worker, "game: worker cannot challenge itself"
     assert self.game_id_of[claim_id][msg.sender] == 0, "game: already challenged"
     self._read_subject(claim_id, claim)
-    segments: uint256 = subjects.unpack(self._subjects[claim_id]).segments
+    segments: uint256 = self._get_subject(claim_id).segments
 
     self.game_count += 1
     game_id: uint256 = self.game_count
     self.game_id_of[claim_id][msg.sender] = game_id
-    self._parties[game_id] = convert(msg.sender, uint256) | (claim_id << 160)
+    self._challengers[game_id] = msg.sender
     self.total_held += bond
     position: positions.Position = empty(positions.Position)
+    position.claim_id = claim_id
     position.worker_left = worker_seconds
     position.challenger_left = challenger_seconds
     position.since = block.timestamp
@@ -288,7 +291,7 @@ def pick(
 @external
 def expand_step(game_id: uint256, move: uint256, root: bytes32, path: DynArray[bytes32, 20]):
     position: positions.Position = self._begin(game_id, move, EXPAND, SEGMENT)
-    count: uint256 = self._get_subject(game_id).segment_length
+    count: uint256 = self._get_subject(position.claim_id).segment_length
     self._check_link(root, count, count - 1, self._nodes[game_id], path)
     self._roots[game_id][STEP] = root
     self._expand(game_id, move, position, root, count)
@@ -297,7 +300,7 @@ def expand_step(game_id: uint256, move: uint256, root: bytes32, path: DynArray[b
 @external
 def expand_slot(game_id: uint256, move: uint256, header: IStepVerifier.Header):
     position: positions.Position = self._begin(game_id, move, EXPAND, STEP)
-    descriptor.check_header(self._get_program_root(game_id), header)
+    descriptor.check_header(self._program_roots[position.claim_id], header)
     slots: uint256 = convert(header.slots, uint256)
     self._check_count(slots, SLOTS_MAX)
     self._expand(game_id, move, position, self._nodes[game_id], slots)
@@ -314,7 +317,7 @@ def expand_operator(
     slot_path: DynArray[bytes32, 16],
 ):
     position: positions.Position = self._begin(game_id, move, EXPAND, SLOT)
-    descriptor.check_header(self._get_program_root(game_id), header)
+    descriptor.check_header(self._program_roots[position.claim_id], header)
     descriptor.check_slot(header.slots_root, header.slots, position.index, slot, slot_path)
     operators: uint256 = convert(header.operators, uint256)
     producer: uint256 = convert(slot.producer, uint256)
@@ -336,7 +339,7 @@ def expand_instruction(
     operator_path: DynArray[bytes32, 16],
 ):
     position: positions.Position = self._begin(game_id, move, EXPAND, OPERATOR)
-    descriptor.check_header(self._get_program_root(game_id), header)
+    descriptor.check_header(self._program_roots[position.claim_id], header)
     descriptor.check_operator(
         header.operators_root, header.operators, position.index, operator, operator_path
     )
@@ -440,7 +443,9 @@ def prove(
         assert len(data) == 0, "game: superfluous data"
     else:
         claimed = self._read_element(game_id, trail, data)
-    context: IStepVerifier.Context = self._compute_context(game_id, trail, agreed)
+    context: IStepVerifier.Context = self._compute_context(
+        game_id, position.claim_id, trail, agreed
+    )
     computed: bytes32 = staticcall IStepVerifier(verifier).compute_element(
         context, location, openings
     )
@@ -453,8 +458,12 @@ def prove(
 
 @external
 def timeout(game_id: uint256):
-    position: positions.Position = self._get_running(game_id)
-    allowance: uint256 = self._compute_allowance(game_id, position)
+    position: positions.Position = empty(positions.Position)
+    subject: subjects.Subject = empty(subjects.Subject)
+    position, subject = self._get_running(game_id)
+    allowance: uint256 = self._compute_allowance(
+        position, self._compute_extra(position, subject)
+    )
     assert clock.is_expired(position.since, block.timestamp, allowance), "clock: not expired"
     if self._is_challenger_owing(position.stage):
         self._end(game_id, position, WORKER_WON)
@@ -465,7 +474,7 @@ def timeout(game_id: uint256):
 @external
 def drop(game_id: uint256):
     position: positions.Position = self._get_undecided(game_id)
-    assert self._get_subject(game_id).claim_slashed, "game: claim not slashed"
+    assert self._get_subject(position.claim_id).claim_slashed, "game: claim not slashed"
     self._end(game_id, position, DROPPED)
 
 
@@ -490,21 +499,23 @@ def _begin(
     """
     @notice Check that the move is the caller's to make, and charge its clock.
     """
-    position: positions.Position = self._get_running(game_id)
+    position: positions.Position = empty(positions.Position)
+    subject: subjects.Subject = empty(subjects.Subject)
+    position, subject = self._get_running(game_id)
     assert move == position.move, "game: stale move"
     by_challenger: bool = self._is_challenger_owing(position.stage)
-    owing: address = self._get_subject(game_id).worker
+    owing: address = subject.worker
     if by_challenger:
-        owing = self._get_challenger(game_id)
+        owing = self._challengers[game_id]
     assert msg.sender == owing, "game: not your turn"
     assert stage == position.stage and (
         level == ANY_LEVEL or level == position.level
     ), "game: another move is owed"
-    allowance: uint256 = self._compute_allowance(game_id, position)
+    extra: uint256 = self._compute_extra(position, subject)
+    allowance: uint256 = self._compute_allowance(position, extra)
     assert not clock.is_expired(position.since, block.timestamp, allowance), "clock: expired"
 
     elapsed: uint256 = block.timestamp - position.since
-    extra: uint256 = self._compute_extra(game_id, position)
     if by_challenger:
         position.challenger_left = clock.compute_left(position.challenger_left, elapsed, extra)
     else:
@@ -576,19 +587,19 @@ def _end(game_id: uint256, position: positions.Position, outcome: uint256):
     ended.stage = ENDED
     ended.outcome = outcome
     self._positions[game_id] = positions.pack(ended)
-    claim_id: uint256 = self._get_claim_id(game_id)
-    challenger: address = self._get_challenger(game_id)
+    claim_id: uint256 = position.claim_id
+    challenger: address = self._challengers[game_id]
     log IChallengeGame.GameEnded(game_id=game_id, claim_id=claim_id, outcome=outcome)
     if outcome == WORKER_WON:
         award: uint256 = bond * worker_award_bps // WHOLE
-        self._settle(game_id, self._get_subject(game_id).worker, award)
+        self._settle(game_id, self._get_subject(claim_id).worker, award)
         extcall ITaskEscrow(escrow).process_game_lost(claim_id)
     else:
         self._settle(game_id, challenger, bond)
         if outcome == DROPPED:
             extcall ITaskEscrow(escrow).process_game_dropped(claim_id)
         else:
-            subject: subjects.Subject = self._get_subject(game_id)
+            subject: subjects.Subject = self._get_subject(claim_id)
             subject.claim_slashed = True
             self._subjects[claim_id] = subjects.pack(subject)
             extcall ITaskEscrow(escrow).process_worker_lost(claim_id, challenger)
@@ -668,34 +679,17 @@ def _get_undecided(game_id: uint256) -> positions.Position:
 
 @internal
 @view
-def _get_running(game_id: uint256) -> positions.Position:
+def _get_running(game_id: uint256) -> (positions.Position, subjects.Subject):
     position: positions.Position = self._get_undecided(game_id)
-    assert not self._get_subject(game_id).claim_slashed, "game: claim already slashed"
-    return position
+    subject: subjects.Subject = self._get_subject(position.claim_id)
+    assert not subject.claim_slashed, "game: claim already slashed"
+    return position, subject
 
 
 @internal
 @view
-def _get_claim_id(game_id: uint256) -> uint256:
-    return self._parties[game_id] >> 160
-
-
-@internal
-@view
-def _get_challenger(game_id: uint256) -> address:
-    return convert(self._parties[game_id] & (2**160 - 1), address)
-
-
-@internal
-@view
-def _get_subject(game_id: uint256) -> subjects.Subject:
-    return subjects.unpack(self._subjects[self._get_claim_id(game_id)])
-
-
-@internal
-@view
-def _get_program_root(game_id: uint256) -> bytes32:
-    return self._program_roots[self._get_claim_id(game_id)]
+def _get_subject(claim_id: uint256) -> subjects.Subject:
+    return subjects.unpack(self._subjects[claim_id])
 
 
 @internal
@@ -705,8 +699,8 @@ def _is_challenger_owing(stage: uint256) -> bool:
 
 
 @internal
-@view
-def _compute_extra(game_id: uint256, position: positions.Position) -> uint256:
+@pure
+def _compute_extra(position: positions.Position, subject: subjects.Subject) -> uint256:
     """
     @notice Uncharged time of the owed move, where the party has to execute again.
     """
@@ -716,20 +710,19 @@ def _compute_extra(game_id: uint256, position: positions.Position) -> uint256:
     elif position.stage != PICK or not descriptor.is_height(position.height, position.count):
         return 0
     if reached == STEP or reached == OPERATOR or reached == INSTRUCTION:
-        return self._get_subject(game_id).reexecution_seconds
+        return subject.reexecution_seconds
     return 0
 
 
 @internal
 @view
-def _compute_allowance(game_id: uint256, position: positions.Position) -> uint256:
+def _compute_allowance(position: positions.Position, extra: uint256) -> uint256:
     """
     @notice Time since the last move that the owed one has.
     """
     left: uint256 = position.worker_left
     if self._is_challenger_owing(position.stage):
         left = position.challenger_left
-    extra: uint256 = self._compute_extra(game_id, position)
     return clock.compute_allowance(left, minimum_move_seconds, extra)
 
 
@@ -837,12 +830,12 @@ def _read_element(game_id: uint256, trail: uint256, data: Bytes[1024]) -> bytes3
 @internal
 @view
 def _compute_context(
-    game_id: uint256, trail: uint256, agreed: IChallengeGame.Agreed
+    game_id: uint256, claim_id: uint256, trail: uint256, agreed: IChallengeGame.Agreed
 ) -> IStepVerifier.Context:
     """
     @notice What the game has settled.
     """
-    claim: ITaskEscrow.Claim = self._get_claim(self._get_claim_id(game_id))
+    claim: ITaskEscrow.Claim = self._get_claim(claim_id)
     terms: ITaskEscrow.Terms = self._get_terms(claim.task_id)
     segment: uint64 = convert(positions.get_index(trail, SEGMENT), uint64)
     step: uint64 = convert(positions.get_index(trail, STEP), uint64)

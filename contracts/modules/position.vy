@@ -6,8 +6,8 @@
         slots instead of nine, which saves a fifth of a dispute's gas. One word is the position,
         another the trail: the contested leaf of each level, and the contested tensor's type and
         number of chunks.
-@dev Every field has room for more than its limit: counts and indices below 2**25, sizes up to
-     2**32, budgets up to a year, times until the year 36,000.
+@dev Every field has room for more than its limit: 63 moves, counts and indices up to 2**24, sizes
+     up to 2**32, budgets up to a year (below 2**25 seconds), times until the year 4,000.
 """
 
 
@@ -23,20 +23,22 @@ struct Position:
     index: uint256
     count: uint256
     size: uint256
+    claim_id: uint256
 
 
-# Bits of each field, and where it starts.
-STAGE: constant(uint256) = 0  # 3 bits
-LEVEL: constant(uint256) = 3  # 3 bits
-OUTCOME: constant(uint256) = 6  # 2 bits
-HEIGHT: constant(uint256) = 8  # 8 bits
-MOVE: constant(uint256) = 16  # 32 bits
-WORKER_LEFT: constant(uint256) = 48  # 32 bits
-CHALLENGER_LEFT: constant(uint256) = 80  # 32 bits
-SINCE: constant(uint256) = 112  # 40 bits
-INDEX: constant(uint256) = 152  # 32 bits
-COUNT: constant(uint256) = 184  # 32 bits
-SIZE: constant(uint256) = 216  # 40 bits
+# Where each field starts, and its bits.
+STAGE: constant(uint256) = 0  # 3
+LEVEL: constant(uint256) = 3  # 3
+OUTCOME: constant(uint256) = 6  # 2
+HEIGHT: constant(uint256) = 8  # 8
+MOVE: constant(uint256) = 16  # 8
+WORKER_LEFT: constant(uint256) = 24  # 26
+CHALLENGER_LEFT: constant(uint256) = 50  # 26
+SINCE: constant(uint256) = 76  # 36
+INDEX: constant(uint256) = 112  # 26
+COUNT: constant(uint256) = 138  # 26
+SIZE: constant(uint256) = 164  # 34
+CLAIM_ID: constant(uint256) = 198  # 58
 
 INDEX_BITS: constant(uint256) = 32
 CHUNKS: constant(uint256) = 224  # 24 bits, after seven indices
@@ -47,7 +49,9 @@ MASK_3: constant(uint256) = 2**3 - 1
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_24: constant(uint256) = 2**24 - 1
 MASK_32: constant(uint256) = 2**32 - 1
-MASK_40: constant(uint256) = 2**40 - 1
+MASK_26: constant(uint256) = 2**26 - 1
+MASK_34: constant(uint256) = 2**34 - 1
+MASK_36: constant(uint256) = 2**36 - 1
 
 
 @internal
@@ -68,6 +72,7 @@ def pack(position: Position) -> uint256:
         | (position.index << INDEX)
         | (position.count << COUNT)
         | (position.size << SIZE)
+        | (position.claim_id << CLAIM_ID)
     )
 
 
@@ -82,13 +87,14 @@ def unpack(word: uint256) -> Position:
         level=(word >> LEVEL) & MASK_3,
         outcome=(word >> OUTCOME) & MASK_2,
         height=(word >> HEIGHT) & MASK_8,
-        move=(word >> MOVE) & MASK_32,
-        worker_left=(word >> WORKER_LEFT) & MASK_32,
-        challenger_left=(word >> CHALLENGER_LEFT) & MASK_32,
-        since=(word >> SINCE) & MASK_40,
-        index=(word >> INDEX) & MASK_32,
-        count=(word >> COUNT) & MASK_32,
-        size=word >> SIZE,
+        move=(word >> MOVE) & MASK_8,
+        worker_left=(word >> WORKER_LEFT) & MASK_26,
+        challenger_left=(word >> CHALLENGER_LEFT) & MASK_26,
+        since=(word >> SINCE) & MASK_36,
+        index=(word >> INDEX) & MASK_26,
+        count=(word >> COUNT) & MASK_26,
+        size=(word >> SIZE) & MASK_34,
+        claim_id=word >> CLAIM_ID,
     )
 
 
