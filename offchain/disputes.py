@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from offchain.chain.games import Verdict
 from protocol.game_state import Game, Level, Outcome, Stage
 from protocol.instructions import Kind
+from protocol.opening import decode_word
 from protocol.program import Program
+from protocol.strategy import Evidence
 from protocol.types import Dtype
 
 OUTCOMES = {
@@ -73,3 +75,15 @@ def describe_verdict(game: Game, verdict: Verdict | None) -> list[Place]:
         Place("claimed", describe_word(verdict.claimed, game.dtype)),
         Place("computed", describe_word(verdict.computed, game.dtype)),
     ]
+
+
+def compute_own_word(game: Game, evidence: Evidence) -> bytes:
+    """What the holder of the evidence has where the game ended."""
+    operator, instruction = game.indices[Level.OPERATOR], game.indices[Level.INSTRUCTION]
+    element, chunk = game.indices[Level.ELEMENT], game.indices[Level.CHUNK]
+    if game.level is Level.CHUNK:
+        tree = evidence.chunk_tree(game.step, operator, instruction, element)
+        return tree.get_node(0, chunk)
+    tensor = evidence.tensor(game.step, operator, instruction)
+    data = tensor.reshape(-1)[element : element + 1].tobytes()
+    return decode_word(data, game.dtype).to_bytes(32, "big")

@@ -84,7 +84,7 @@ class Network:
             )
         if not number.isdigit() or int(number) > 99:
             raise UnknownAccount(f"account {name!r}: expected test:0 to test:99")
-        return accounts.test_accounts[int(number)]
+        return accounts.test_accounts.containers["test"].generate_account(index=int(number))
 
 
 def from_provider(provider: Any) -> Network:

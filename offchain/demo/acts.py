@@ -65,6 +65,7 @@ class Dispute:
     moves: list[tuple[str, Receipt]]  # who, what
     before: Mapping[str, Balances]
     after: Mapping[str, Balances]
+    burned: Wei  # since the demo began
 
 
 def build_terms(roots: Roots, records: int, segments: int, segment_length: int) -> Terms:
@@ -255,6 +256,7 @@ def collect(
         moves,
         before,
         town.get_balances(),
+        town.get_burned(),
     )
 
 

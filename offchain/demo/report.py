@@ -15,7 +15,8 @@ from offchain.disputes import OUTCOMES, describe_path, describe_verdict
 from protocol.program import Program
 from protocol.validation import validate
 
-LOSSES_SHOWN = 9
+LOSSES_SHOWN = 8
+GAS_COLUMNS = 2
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -49,9 +50,10 @@ def show_honest(
     shown = honest.losses[:: max(1, len(honest.losses) // LOSSES_SHOWN)]
     if shown[-1] != honest.losses[-1]:
         shown.append(honest.losses[-1])
-    table = Table(*[f"step {step}" for step, _ in shown], box=None)
+    table = Table(*[str(step) for step, _ in shown], box=None)
     table.add_row(*[f"{loss:.3f}" for _, loss in shown])
-    console.print(Panel(table, title="2. Honest run: training loss", title_align="left"))
+    title = "2. Honest run: training loss after so many steps"
+    console.print(Panel(table, title=title, title_align="left"))
     console.print(f"  {_draw([loss for _, loss in honest.losses])}")
     for name, loss in losses.items():
         console.print(f"  validation loss, {name}: [bold]{loss:.4f}[/bold]")
@@ -72,14 +74,26 @@ def show_dispute(
     if dispute.task_status is TaskStatus.POSTED:
         table.add_row("task", "open again, its reward intact")
     console.print(Panel(table, title=f"{number} {escape(dispute.title)}", title_align="left"))
-    gas = Table("who", "move", "gas", box=None)
-    for who, receipt in dispute.moves:
-        gas.add_row(who, receipt.action.split(": ")[-1], f"{receipt.gas_used:,}")
-    total = sum(receipt.gas_used for _, receipt in dispute.moves)
-    gas.add_row("", f"[bold]{len(dispute.moves)} transactions[/bold]", f"[bold]{total:,}[/bold]")
-    gas.columns[2].justify = "right"
-    console.print(gas)
+    show_gas(console, dispute)
     show_balances(console, token, dispute.before, dispute.after)
+    console.print(f"  burned so far: {token.format(dispute.burned)}\n")
+
+
+def show_gas(console: Console, dispute: Dispute) -> None:
+    """Every move's gas, down one column after the other."""
+    moves = dispute.moves
+    rows = -(-len(moves) // GAS_COLUMNS)
+    table = Table(*["", "move", "gas"] * GAS_COLUMNS, box=None)
+    for column in table.columns[2::3]:
+        column.justify = "right"
+    for row in range(rows):
+        cells: list[str] = []
+        for who, receipt in moves[row::rows]:
+            cells += [who, receipt.action.split(": ")[-1], f"{receipt.gas_used:,}"]
+        table.add_row(*cells)
+    console.print(table)
+    total = sum(receipt.gas_used for _, receipt in moves)
+    console.print(f"  [bold]{len(moves)} transactions, {total:,} gas[/bold]")
 
 
 def show_balances(

@@ -1,0 +1,101 @@
+"""Options that several verbs share, and what they open."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from offchain.chain.client import Chain
+from offchain.chain.deployment import read_deployment
+from offchain.chain.network import connect
+from offchain.store.artifacts import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+HOME = Path(".crux")
+
+
+def network_options(function: F) -> F:
+    """--network and --manifest."""
+    for option in (
+        click.option(
+            "--manifest",
+            type=click.Path(dir_okay=False, path_type=Path),
+            default=HOME / "deployment.json",
+            show_default=True,
+            envvar="CRUX_MANIFEST",
+            help="The deployment, as `crux deploy` wrote it.",
+        ),
+        click.option(
+            "--network",
+            default="http://127.0.0.1:8545",
+            show_default=True,
+            envvar="CRUX_NETWORK",
+            help="RPC address, or a network of ape's such as ethereum:sepolia:node.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def account_option(function: F) -> F:
+    """--account."""
+    option = click.option(
+        "--account",
+        required=True,
+        envvar="CRUX_ACCOUNT",
+        help="Alias of an ape account; on development chains also test:0, test:1 ...",
+    )
+    return option(function)
+
+
+def store_option(function: F) -> F:
+    """--store."""
+    option = click.option(
+        "--store",
+        "store_url",
+        default=str(HOME / "store"),
+        show_default=True,
+        envvar="CRUX_STORE",
+        help="Folder or URL (s3, gcs, ipfs ...) of the artifacts.",
+    )
+    return option(function)
+
+
+def json_option(function: F) -> F:
+    """--json."""
+    option = click.option("--json", "as_json", is_flag=True, help="For programs to read.")
+    return option(function)
+
+
+@contextmanager
+def open_chain(
+    network: str, manifest: Path, account: str | None = None, confirmations: int = 0
+) -> Iterator[Chain]:
+    """A client of the deployment. Raises ChainError."""
+    # First: a wrong file needs no network.
+    deployment = read_deployment(manifest)
+    with connect(network) as connected:
+        signer = connected.load_signer(account) if account is not None else None
+        yield Chain.open(connected, deployment, signer, confirmations=confirmations)
+
+
+def open_store(url: str) -> Store:
+    """The store at that folder or URL. Raises StoreError."""
+    return Store(url)
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on standard output; bytes as hexadecimal digits."""
+    click.echo(json.dumps(document, default=_encode, indent=2))
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} in JSON")
