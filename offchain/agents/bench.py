@@ -17,30 +17,12 @@ from offchain.runner.strategy import Strategy
 from offchain.runner.training import Progress, Trained, train
 from offchain.store.artifacts import Store
 from offchain.store.bundles import TaskBundle, load_bundle
-from protocol.merkle import Tree
 from protocol.program import Program
-from protocol.types import Array, Root
+from protocol.types import Root
 
 BUNDLE_BYTES_MAX = 2**35  # = 32 GiB of state and dataset
 OPERATIONS_MAX = 10**19  # of a whole run: a day of the fastest device there is
 TASKS_KEPT = 4  # bundles and evidence in memory at once: games of several tasks
-
-
-class RunEvidence(Evidence):
-    """The runner's evidence under the names that the game's strategy asks for."""
-
-    @property
-    def records(self) -> int:
-        """Records of the dataset."""
-        return self.dataset.records
-
-    def field_tensor(self, field: int) -> Array:
-        """A dataset field's whole tensor, flat."""
-        return self.dataset_tensor(field)
-
-    def field_tensor_tree(self, field: int) -> Tree:
-        """Its tree."""
-        return self.dataset_tensor_tree(field)
 
 
 class TaskTooCostly(ValueError):
@@ -59,7 +41,7 @@ class Bench:
     operations_max: int = OPERATIONS_MAX
     build_strategy: Callable[[Program], Strategy] | None = None
     _bundles: OrderedDict[Terms, TaskBundle] = field(default_factory=OrderedDict)
-    _evidence: OrderedDict[Terms, RunEvidence] = field(default_factory=OrderedDict)
+    _evidence: OrderedDict[Terms, Evidence] = field(default_factory=OrderedDict)
 
     def load(self, terms: Terms) -> TaskBundle:
         """The task's artifacts, every byte verified.
@@ -98,12 +80,12 @@ class Bench:
             progress=progress,
         )
 
-    def get_evidence(self, terms: Terms) -> RunEvidence:
+    def get_evidence(self, terms: Terms) -> Evidence:
         """Answers about the run that `train` made. Raises what `load` raises."""
         if terms not in self._evidence:
             bundle = self.load(terms)
             run_id = _compute_run_id(terms, bundle.program)
-            evidence = RunEvidence(
+            evidence = Evidence(
                 bundle.program,
                 bundle.dataset,
                 bundle.genesis,
@@ -139,7 +121,7 @@ def _compute_run_id(terms: Terms, program: Program) -> Root:
     )
 
 
-def _keep(kept: OrderedDict, terms: Terms, value: object) -> None:  # type: ignore[type-arg]
+def _keep(kept: OrderedDict, terms: Terms, value: object) -> None:
     kept[terms] = value
     while len(kept) > TASKS_KEPT:
         kept.popitem(last=False)

@@ -103,6 +103,6 @@ def _find_free_port() -> int:
 def pass_time(web3: Web3, seconds: Seconds) -> None:
     """Let `seconds` go by on a development chain and mine a block."""
     for method, arguments in (("evm_increaseTime", [seconds]), ("evm_mine", [])):
-        answer = web3.provider.make_request(method, arguments)  # type: ignore[arg-type]
+        answer = web3.provider.make_request(method, arguments)
         if "error" in answer:
             raise AnvilError(f"{method}: {answer['error']}; only development chains know it")

@@ -45,7 +45,9 @@ class Chain:
         """A client of the deployment. Raises `WrongNetwork` where it is not on this chain."""
         web3 = network.web3
         ask("deployment", lambda: deployment.check(web3))
-        sender = signer and Sender(web3, network.chain_id, signer, fees or FeePolicy())
+        sender = None
+        if signer is not None:
+            sender = Sender(web3, network.chain_id, signer, fees or FeePolicy())
         access = Access(web3, sender, confirmations, deployment.block, on_receipt)
         access.refresh()
         addresses = {**deployment.addresses, TOKEN: deployment.token}

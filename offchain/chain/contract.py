@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from eth_abi import decode
@@ -63,7 +64,7 @@ class Contract:
         """
         call = self.encode(f"{self.name}.{function}", function, *arguments)
         fields = {"to": self.address, "data": Web3.to_hex(call.data)}
-        raw = ask(call.action, lambda: self._web3.eth.call(fields, block))  # type: ignore[arg-type]
+        raw = ask(call.action, lambda: self._web3.eth.call(fields, block))
         if len(raw) > ANSWER_BYTES_MAX:
             raise BadAnswer(f"{call.action}: the answer has {len(raw)} bytes")
         types = [_compute_type(output) for output in self._functions[function]["outputs"]]
@@ -92,12 +93,13 @@ class Contract:
         found: list[Event] = []
         for start in range(first, last + 1, LOG_BLOCKS):
             end = min(last, start + LOG_BLOCKS - 1)
-            logs = ask(
-                f"{self.name}.{name}",
-                lambda start=start, end=end: event.get_logs(  # type: ignore[misc]
-                    from_block=start, to_block=end, argument_filters=dict(filters or {})
-                ),
+            get_logs = partial(
+                event.get_logs,
+                from_block=start,
+                to_block=end,
+                argument_filters=dict(filters or {}),
             )
+            logs = ask(f"{self.name}.{name}", get_logs)
             found += [self._decode_log(log) for log in logs]
             if len(found) > LOGS_MAX:
                 raise BadAnswer(f"{self.name}.{name}: more than {LOGS_MAX} logs")

@@ -78,8 +78,8 @@ class Sender:
 
     def _simulate(self, call: Call) -> int:
         fields = {"from": self.signer.address, "to": call.to, "data": Web3.to_hex(call.data)}
-        ask(call.action, lambda: self._web3.eth.call(fields, "latest"))  # type: ignore[arg-type]
-        estimate = ask(call.action, lambda: self._web3.eth.estimate_gas(fields))  # type: ignore
+        ask(call.action, lambda: self._web3.eth.call(fields, "latest"))
+        estimate = ask(call.action, lambda: self._web3.eth.estimate_gas(fields))
         gas = min(GAS_MAX, estimate * (100 + GAS_MARGIN_PERCENT) // 100)
         if estimate > GAS_MAX:
             raise Reverted(call.action, f"needs {estimate} gas, a transaction may use {GAS_MAX}")
@@ -182,7 +182,7 @@ class Sender:
         return int(
             ask(
                 "nonce",
-                lambda: self._web3.eth.get_transaction_count(self.signer.address, "latest"),  # type: ignore[arg-type]
+                lambda: self._web3.eth.get_transaction_count(self.signer.address, "latest"),
             )
         )
 

@@ -103,10 +103,11 @@ def call_builder(builder: Any, values: dict[str, float]) -> tuple[Any, Any]:
     arguments: dict[str, Any] = {}
     used: set[str] = set()
     for name, parameter in inspect.signature(builder, eval_str=True).parameters.items():
-        if dataclasses.is_dataclass(parameter.annotation):
-            known = {field.name for field in dataclasses.fields(parameter.annotation)}
+        kind = parameter.annotation
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            known = {field.name for field in dataclasses.fields(kind)}
             chosen = {key: value for key, value in values.items() if key in known}
-            arguments[name] = parameter.annotation(**chosen)
+            arguments[name] = kind(**chosen)
             used |= set(chosen)
         elif name in values:
             arguments[name] = values[name]

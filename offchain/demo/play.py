@@ -15,7 +15,7 @@ from offchain.demo.town import Town, found_town
 from offchain.runner.training import Reported
 from offchain.store.bundles import save_bundle
 
-STEPS, SEGMENTS = 300, 12
+STEPS, SEGMENTS = 200, 8
 SHORT_STEPS, SHORT_SEGMENTS = 16, 4
 LIE_STEP = 9
 SILENT_AFTER = 12  # moves: the liar that skips steps stops answering there

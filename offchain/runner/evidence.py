@@ -75,31 +75,31 @@ class Evidence:
         """Over the segment-end state roots. Its root is the claim."""
         return self._keep_tree("claim", self._compute_claim_tree)
 
-    def step_tree(self, segment: SegmentIndex) -> Tree:
+    def step_tree(self, segment: int) -> Tree:
         """Over the roots of the states after each step of a segment."""
         first = segment * self.segment_length
         return self._keep_tree(
             ("segment", segment),
             lambda: compute_vector_tree(
-                [self.state_tree(StepIndex(first + i + 1)).root for i in range(self.segment_length)]
+                [self.state_tree(first + i + 1).root for i in range(self.segment_length)]
             ),
         )
 
-    def state_tree(self, step: StepIndex) -> Tree:
+    def state_tree(self, step: int) -> Tree:
         """Over the tensor roots of the state before `step`."""
         return self._keep_tree(
             ("state", step), lambda: compute_state_tree(self._compute_state(step))
         )
 
-    def slot_tree(self, step: StepIndex) -> Tree:
+    def slot_tree(self, step: int) -> Tree:
         """Over the tensor roots of the state after `step`."""
-        return self.state_tree(StepIndex(step + 1))
+        return self.state_tree(step + 1)
 
-    def state_tensor(self, step: StepIndex, slot: int) -> Array:
+    def state_tensor(self, step: int, slot: int) -> Array:
         """A slot of the state before `step`, flat."""
         return to_committed(self._compute_state(step)[slot]).reshape(-1)
 
-    def state_tensor_tree(self, step: StepIndex, slot: int) -> Tree:
+    def state_tensor_tree(self, step: int, slot: int) -> Tree:
         """Tree of a slot of the state before `step`."""
         return self._keep_tree(
             ("slot", step, slot), lambda: compute_tensor_tree(self._compute_state(step)[slot])
@@ -107,11 +107,11 @@ class Evidence:
 
     # Operators, instructions, elements
 
-    def operator_tree(self, step: StepIndex) -> Tree:
+    def operator_tree(self, step: int) -> Tree:
         """Over the operators' output roots in a step."""
         return self._keep_tree(("operators", step), lambda: self._compute_operator_tree(step))
 
-    def instruction_tree(self, step: StepIndex, operator: int) -> Tree:
+    def instruction_tree(self, step: int, operator: int) -> Tree:
         """Over the output roots of one operator's instructions."""
         return self._keep_tree(
             ("instructions", step, operator),
@@ -120,20 +120,18 @@ class Evidence:
             ),
         )
 
-    def tensor(self, step: StepIndex, operator: int, instruction: int = -1) -> Array:
+    def tensor(self, step: int, operator: int, instruction: int = -1) -> Array:
         """Output of one instruction, flat; -1 is the operator's output."""
         return to_committed(self._execute_microcode(step, operator)[instruction]).reshape(-1)
 
-    def tensor_tree(self, step: StepIndex, operator: int, instruction: int = -1) -> Tree:
+    def tensor_tree(self, step: int, operator: int, instruction: int = -1) -> Tree:
         """Tree of an instruction's output."""
         return self._keep_tree(
             ("tensor", step, operator, instruction % len(self.program.microcode[operator])),
             lambda: compute_tensor_tree(self._execute_microcode(step, operator)[instruction]),
         )
 
-    def accumulators(
-        self, step: StepIndex, operator: int, instruction: int, element: int
-    ) -> list[int]:
+    def accumulators(self, step: int, operator: int, instruction: int, element: int) -> list[int]:
         """A fold's accumulators after each chunk; f32 ones as bits. The last is the element."""
         code = self.program.microcode[operator][instruction]
         assert code.kind is Kind.FOLD, f"{code.opcode.name} is no fold"
@@ -143,21 +141,21 @@ class Evidence:
         flat = tuple(to_committed(source).reshape(-1) for source in sources)
         values = compute_accumulators(code, flat, element)
         values = self.stepper.strategy.alter_accumulators(
-            step, operator, instruction, element, values
+            StepIndex(step), operator, instruction, element, values
         )
         values[-1] = get_element(self.tensor(step, operator, instruction), element)
         return values
 
-    def chunk_tree(self, step: StepIndex, operator: int, instruction: int, element: int) -> Tree:
+    def chunk_tree(self, step: int, operator: int, instruction: int, element: int) -> Tree:
         """Over the accumulators' words."""
         values = self.accumulators(step, operator, instruction, element)
         return compute_vector_tree([encode_word(value) for value in values])
 
     # Batch and dataset
 
-    def batch_field(self, step: StepIndex, field: int) -> Array:
+    def batch_field(self, step: int, field: int) -> Array:
         """What the run read of a field in a step, flat."""
-        return to_committed(self.stepper.compute_batch(step)[field]).reshape(-1)
+        return to_committed(self.stepper.compute_batch(StepIndex(step))[field]).reshape(-1)
 
     def dataset_tree(self) -> Tree:
         """Over the fields' tensor roots. Its root is the dataset root."""
@@ -183,33 +181,35 @@ class Evidence:
             ("field", field), lambda: compute_tensor_tree(to_torch(self.field_tensor(field)))
         )
 
-    dataset_tensor, dataset_tensor_tree = field_tensor, field_tensor_tree
-
     # Re-execution
 
     def _compute_claim_tree(self) -> Tree:
-        roots = [self._get_segment_root(SegmentIndex(s)) for s in range(self.segments)]
+        roots = [self._get_segment_root(s) for s in range(self.segments)]
         return compute_vector_tree(roots)
 
-    def _get_segment_root(self, segment: SegmentIndex) -> Root:
-        stored = self.checkpoints.read_root(segment) if self.checkpoints is not None else None
+    def _get_segment_root(self, segment: int) -> Root:
+        stored = (
+            self.checkpoints.read_root(SegmentIndex(segment))
+            if self.checkpoints is not None
+            else None
+        )
         if stored is not None:
             return stored
-        return self.state_tree(StepIndex((segment + 1) * self.segment_length)).root
+        return self.state_tree((segment + 1) * self.segment_length).root
 
-    def _compute_state(self, step: StepIndex) -> Tensors:
+    def _compute_state(self, step: int) -> Tensors:
         """The state before a step: cached, from a checkpoint, or by execution from there."""
         start, found = step, self._find_state(step)
         while found is None:
-            start = StepIndex(start - 1)
+            start = start - 1
             found = self._find_state(start)
         state = found
         for s in range(start, step):
             state, _ = self.stepper.run_step(state, StepIndex(s))
-            self._keep_state(StepIndex(s + 1), state)
+            self._keep_state(s + 1, state)
         return state
 
-    def _find_state(self, step: StepIndex) -> Tensors | None:
+    def _find_state(self, step: int) -> Tensors | None:
         if step == 0:
             return self._genesis
         state = self._states.get(step)
@@ -220,15 +220,15 @@ class Evidence:
                 self._keep_state(step, state)
         return state
 
-    def _keep_state(self, step: StepIndex, state: Tensors) -> None:
+    def _keep_state(self, step: int, state: Tensors) -> None:
         self._states.put(step, state, _count_bytes(state))
 
-    def _compute_operator_tree(self, step: StepIndex) -> Tree:
+    def _compute_operator_tree(self, step: int) -> Tree:
         roots: list[Root] = []
         self._run_watched(step, frozenset(), roots)
         return compute_vector_tree(roots)
 
-    def _get_outputs(self, step: StepIndex, wanted: frozenset[int]) -> dict[int, Tensor]:
+    def _get_outputs(self, step: int, wanted: frozenset[int]) -> dict[int, Tensor]:
         """Outputs of the wanted operators in a step, and maybe of others."""
         trace = self._traces.get(step)
         if trace is None or not wanted <= trace.keys():
@@ -236,7 +236,7 @@ class Evidence:
         return trace
 
     def _run_watched(
-        self, step: StepIndex, wanted: frozenset[int], roots: list[Root] | None
+        self, step: int, wanted: frozenset[int], roots: list[Root] | None
     ) -> dict[int, Tensor]:
         """Run a step; all outputs if they fit the cache, else the wanted ones; maybe all roots."""
         keeps_all = self._trace_bytes <= self._traces.limit_bytes
@@ -249,23 +249,23 @@ class Evidence:
                 roots.append(compute_tensor_root(output))
 
         state = self._compute_state(step)
-        after, _ = self.stepper.run_step(state, step, observe)
-        self._keep_state(StepIndex(step + 1), after)
+        after, _ = self.stepper.run_step(state, StepIndex(step), observe)
+        self._keep_state(step + 1, after)
         self._traces.put(step, trace, _count_bytes(trace.values()))
         return trace
 
-    def _get_inputs(self, step: StepIndex, operator: int) -> Tensors:
+    def _get_inputs(self, step: int, operator: int) -> Tensors:
         producers = [item.producer for item in self.program.operators[operator].inputs]
         outputs = self._get_outputs(step, frozenset((*producers, operator)))
         return tuple(outputs[p] for p in producers)
 
-    def _execute_microcode(self, step: StepIndex, operator: int) -> list[Tensor]:
+    def _execute_microcode(self, step: int, operator: int) -> list[Tensor]:
         kept = self._microcode.get((step, operator))
         if kept is not None:
             return kept
         inputs = self._get_inputs(step, operator)
-        state, batch = self._compute_state(step), self.stepper.compute_batch(step)
-        outputs = self.stepper.execute_microcode(step, operator, inputs, state, batch)
+        state, batch = self._compute_state(step), self.stepper.compute_batch(StepIndex(step))
+        outputs = self.stepper.execute_microcode(StepIndex(step), operator, inputs, state, batch)
         output = self._get_outputs(step, frozenset({operator}))[operator]
         if to_committed(output).tobytes() != to_committed(outputs[-1]).tobytes():
             raise KernelMismatch(
