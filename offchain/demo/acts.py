@@ -26,7 +26,6 @@ from offchain.runner.training import Progress, Reported
 from offchain.store.bundles import Roots
 from offchain.weights import fetch_weights
 from protocol.game_state import Stage, compute_deadline
-from protocol.program import Program
 from protocol.types import Seconds, Seed, Wei
 
 REWARD = Wei(10 * 10**18)
@@ -137,13 +136,13 @@ def run_lie(town: Town, terms: Terms, lie: Lie, progress: Progress) -> Dispute:
     return dispute
 
 
-def run_malice(town: Town, terms: Terms, progress: Progress) -> Dispute:
+def run_malice(town: Town, terms: Terms, progress: Progress, seed: int = 0) -> Dispute:
     """The honest worker is challenged without reason, wins, and is paid."""
     before = town.get_balances()
     task_id = post(town, terms)
     person, attacker = town.people["worker"], town.people["malicious challenger"]
     worker = Worker(person.chain, person.bench, progress=progress)
-    challenger = MaliciousChallenger(attacker.chain, attacker.bench)
+    challenger = MaliciousChallenger(attacker.chain, attacker.bench, seed)
     settle(town, worker, is_over=lambda: is_status(town, task_id, TaskStatus.CLAIMED))
     claim_id = get_claim_id(town, task_id)
     settle(town, challenger, worker, is_over=lambda: is_decided(town, claim_id))
@@ -260,7 +259,7 @@ def collect(
     )
 
 
-def check_dispute(dispute: Dispute, worker_wins: bool, program: Program) -> None:
+def check_dispute(dispute: Dispute, worker_wins: bool) -> None:
     """Raises `DemoFailed` where the wrong side has won."""
     outcome = dispute.view.game.outcome.name
     expected = "WORKER_WON" if worker_wins else "CHALLENGER_WON"

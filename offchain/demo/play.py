@@ -92,11 +92,11 @@ def _play(
             lie = replace(lie, silent_after=SILENT_AFTER)
         with _phase(phases, f"lie: {lie.name}"), bars.count(lie.description, None) as advance:
             dispute = acts.run_lie(town, short, lie, advance)
-        acts.check_dispute(dispute, worker_wins=False, program=program)
+        acts.check_dispute(dispute, worker_wins=False)
         show(report.show_dispute, token, f"3.{number}", dispute, program)
     with _phase(phases, "malicious challenger"), bars.count("malice", None) as advance:
         dispute = acts.run_malice(town, short, advance)
-    acts.check_dispute(dispute, worker_wins=True, program=program)
+    acts.check_dispute(dispute, worker_wins=True)
     show(report.show_dispute, token, "4.", dispute, program)
 
 

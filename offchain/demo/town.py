@@ -75,12 +75,18 @@ class Town:
         return self.bank.token.get_balance(BURN_ADDRESS)
 
 
+def build_town(network: Network, folder: Path, deployment: Deployment | None = None) -> Town:
+    """A town on a running chain, with contracts of its own where none are named."""
+    banker = network.load_signer(f"{TEST_PREFIX}0")
+    if deployment is None:
+        deployment = deploy(banker.account, LOCAL)  # type: ignore[attr-defined]
+    deployment.write(folder / "deployment.json")
+    bank = Chain.open(network, deployment, banker)
+    return Town(network, deployment, bank, Store(str(folder / "store")), folder)
+
+
 @contextmanager
 def found_town(folder: Path) -> Iterator[Town]:
-    """Start the chain and deploy the contracts; the chain ends with the context."""
+    """Start a chain and deploy the contracts; the chain ends with the context."""
     with Anvil(folder / "anvil.log") as anvil, connect(anvil.url) as network:
-        banker = network.load_signer(f"{TEST_PREFIX}0")
-        deployment = deploy(banker.account, LOCAL)  # type: ignore[attr-defined]
-        deployment.write(folder / "deployment.json")
-        bank = Chain.open(network, deployment, banker)
-        yield Town(network, deployment, bank, Store(str(folder / "store")), folder)
+        yield build_town(network, folder)

@@ -1,0 +1,29 @@
+"""Who challenges the truth loses its bond, wherever it points."""
+
+from dataclasses import replace
+
+import pytest
+
+from offchain.chain.records import Terms
+from offchain.demo import acts
+from offchain.demo.town import Town
+from protocol.game_state import Outcome
+from protocol.types import Seed
+
+
+def ignore(done, steps, reported):
+    """Nobody looks at the progress."""
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_run_malice__honest_claim__bond_is_lost(town: Town, terms: Terms, seed: int):
+    town.add("malicious challenger")
+    dispute = acts.run_malice(town, replace(terms, seed=Seed(bytes([seed] * 32))), ignore, seed)
+    assert dispute.view.game.outcome is Outcome.WORKER_WON
+    assert dispute.verdict is not None and dispute.verdict.claimed == dispute.verdict.computed
+    parameters = town.deployment.parameters
+    change = {name: dispute.after[name].total - old.total for name, old in dispute.before.items()}
+    award = parameters.bond * parameters.worker_award_bps // 10_000
+    assert change["malicious challenger"] == -parameters.bond
+    assert change["worker"] == acts.REWARD * 8_500 // 10_000 + award
+    assert town.get_burned() == parameters.bond - award
