@@ -351,7 +351,6 @@ def _check_lease(task_id: uint256):
 def _check_terms(terms: ITaskEscrow.Terms):
     assert terms.program_root != empty(bytes32), "escrow: empty root"
     assert terms.genesis_root != empty(bytes32), "escrow: empty root"
-    assert terms.dataset_root != empty(bytes32), "escrow: empty root"
     assert terms.records != 0 and terms.records <= MAX_RECORDS, "escrow: records out of range"
     assert terms.segments != 0 and terms.segments <= MAX_SEGMENTS, "escrow: segments out of range"
     assert (

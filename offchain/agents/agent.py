@@ -30,6 +30,7 @@ class Agent:
     """One account's agent. Subclasses decide and carry out what is theirs alone."""
 
     role = "agent"
+    past_nan = False  # whether a run that diverges is executed to its end
 
     def __init__(self, chain: Chain, bench: Bench, progress: Progress | None = None):
         self.chain = chain
@@ -72,7 +73,7 @@ class Agent:
                 self._tick_urgent()
                 looked = time.monotonic()
 
-        return self.bench.train(terms, watch)
+        return self.bench.train(terms, watch, self.past_nan)
 
     def _tick_urgent(self) -> None:
         try:

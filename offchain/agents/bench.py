@@ -60,10 +60,12 @@ class Bench:
             _keep(self._bundles, terms, bundle)
         return self._bundles[terms]
 
-    def train(self, terms: Terms, progress: Progress | None = None) -> Trained:
+    def train(
+        self, terms: Terms, progress: Progress | None = None, past_nan: bool = False
+    ) -> Trained:
         """Run the task, or go on where an earlier process stopped.
 
-        Raises Diverged besides what `load` raises.
+        Raises Diverged, unless `past_nan`, besides what `load` raises.
         """
         bundle = self.load(terms)
         return train(
@@ -78,6 +80,7 @@ class Bench:
             strategy=self._get_strategy(bundle.program),
             threads=self.threads,
             progress=progress,
+            past_nan=past_nan,
         )
 
     def get_evidence(self, terms: Terms) -> Evidence:

@@ -21,6 +21,7 @@ class Challenger(Agent):
     """An honest challenger."""
 
     role = "challenger"
+    past_nan = True  # a claim about a run that diverges can be false like any other
 
     def __init__(self, chain: Chain, bench: Bench, progress: Progress | None = None):
         super().__init__(chain, bench, progress)

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from offchain.runner.plan import Observer, Plan, Tensors, get_device
 from offchain.runner.strategy import Strategy
 from protocol.execution import Dataset, State
 from protocol.program import Program
-from protocol.types import Seed, StepIndex
+from protocol.types import CANONICAL_NAN, Seed, StepIndex
 
 
 class StateMismatch(ValueError):
@@ -22,7 +23,7 @@ class StateMismatch(ValueError):
 
 
 class NotCanonical(ValueError):
-    """A tensor from outside holds NaN, whose bits arithmetic does not keep."""
+    """A tensor from outside holds a NaN other than 0x7fc00000, whose bits no result keeps."""
 
 
 def to_device(program: Program, state: State, device: torch.device) -> Tensors:
@@ -37,8 +38,10 @@ def to_device(program: Program, state: State, device: torch.device) -> Tensors:
                 f"expected {slot.dtype.name} {slot.shape}"
             )
         tensors.append(to_torch(array, device))
-        if tensors[-1].dtype is torch.float32 and bool(tensors[-1].isnan().any()):
-            raise NotCanonical(f"slot {slot.name!r} holds NaN")
+        if array.dtype == np.float32:
+            patterns = array.view(np.uint32)[np.isnan(array)]
+            if (patterns != CANONICAL_NAN).any():
+                raise NotCanonical(f"slot {slot.name!r} holds a NaN other than 0x7fc00000")
     return tuple(tensors)
 
 

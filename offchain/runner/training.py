@@ -55,11 +55,13 @@ def train(
     strategy: Strategy | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    past_nan: bool = False,
 ) -> Trained:
     """Run all segments, resuming after the last good checkpoint in `folder`.
 
-    Raises Diverged; ForeignCheckpoint if the folder is another run's; StateMismatch, NotCanonical
-    or DatasetMismatch if genesis or dataset do not fit the program.
+    `past_nan` is for who checks a run: its roots exist whether or not it was worth running.
+    Raises Diverged unless `past_nan`; ForeignCheckpoint if the folder is another run's;
+    StateMismatch, NotCanonical or DatasetMismatch if genesis or dataset do not fit the program.
     """
     stepper = Stepper(program, dataset, seed, device, strategy, threads)
     state = to_device(program, genesis, stepper.device)
@@ -76,9 +78,9 @@ def train(
             if progress is not None:
                 scalars = {name: float(value) for name, value in reported.items()}
                 progress(step + 1, segments * segment_length, scalars)
-                if any(isnan(value) for value in scalars.values()):
+                if not past_nan and any(isnan(value) for value in scalars.values()):
                     break
-        if _has_nan((*state, *reported.values())):
+        if not past_nan and _has_nan((*state, *reported.values())):
             raise _locate_divergence(stepper, start, first, segment_length)
         roots.append(compute_state_root(state))
         checkpoints.write(SegmentIndex(segment), state, roots[-1])

@@ -66,7 +66,6 @@ def test_post__at_the_limits__works(economy):
     [
         ({"program_root": bytes(32)}, "escrow: empty root"),
         ({"genesis_root": bytes(32)}, "escrow: empty root"),
-        ({"dataset_root": bytes(32)}, "escrow: empty root"),
         ({"records": 0}, "escrow: records out of range"),
         ({"records": 2**40 + 1}, "escrow: records out of range"),
         ({"segments": 0}, "escrow: segments out of range"),

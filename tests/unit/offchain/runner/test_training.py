@@ -145,9 +145,26 @@ def test_train__genesis_of_another_shape__names_the_slot(tmp_path: Path) -> None
         run(tmp_path, genesis=tuple(genesis))
 
 
-def test_train__genesis_with_nan__is_refused(tmp_path: Path) -> None:
+def test_train__past_nan__claims_what_the_specification_computes(tmp_path: Path) -> None:
+    program, state = build_program(rate=1e30), build_genesis()
+    state[0][0, 0] = np.nan
+    genesis = tuple(np.array(tensor) for tensor in state)
+    roots = []
+    for step in range(SEGMENTS * LENGTH):
+        batch = execution.compute_batch(program, build_dataset(), SEED, StepIndex(step))
+        outputs = execution.execute_step(program, state, batch)
+        state = execution.compute_next_state(program, outputs)
+        if step % LENGTH == LENGTH - 1:
+            roots.append(execution.compute_state_root(state))
+    changes = {"program": program, "genesis": genesis, "past_nan": True}
+    with pytest.raises(Killed):
+        run(tmp_path, stop_at=2 * LENGTH + 1, **changes)
+    assert list(run(tmp_path, **changes).roots) == roots
+
+
+def test_train__genesis_with_another_nan__is_refused(tmp_path: Path) -> None:
     genesis = build_genesis()
-    genesis[0][0, 0] = np.nan
+    genesis[0].view(np.uint32)[0, 0] = 0x7FC00001
     with pytest.raises(NotCanonical, match="slot 'embedding'"):
         run(tmp_path, genesis=genesis)
 
