@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.agents.faults import Lie, build_lies
+from offchain.agents.faults import Lie, build_lies, get_slot
 from offchain.chain.records import TaskStatus, Terms
 from offchain.demo import acts
 from offchain.demo.town import Town
@@ -14,14 +14,10 @@ from tests.small_run import LIE_STEP, MOMENT, PARAMETER, SEGMENT_LENGTH, capture
 
 LIES = {lie.name: lie for lie in build_lies(LIE_STEP, PARAMETER, MOMENT, "matmul")}
 BURNED = acts.STAKE // 2
-# What the dispute must come to: the slot, and the kind of the operator or None where any will do.
-PLACES = {
-    "bit": (PARAMETER, "add"),
-    "element": (None, "matmul"),
-    "skip": (None, None),
-    "batch": (None, "load_batch"),
-    "stale": (MOMENT, None),
-}
+# The operator that the dispute must come to: its kind, or the slot whose next value it is.
+KINDS = {"element": "matmul", "batch": "load_batch"}
+# A stale moment shows first in the parameter that is computed from it.
+PRODUCED = {"bit": PARAMETER, "stale": MOMENT}
 
 
 def ignore(done, steps, reported):
@@ -34,10 +30,13 @@ def test_run_lie__told_in_one_step__chain_computes_the_truth(town: Town, terms: 
     game, program = dispute.view.game, capture_small_gpt().program
     assert game.outcome is Outcome.CHALLENGER_WON
     assert (game.indices[Level.SEGMENT], game.step) == (LIE_STEP // SEGMENT_LENGTH, LIE_STEP)
-    words = {place.level: place.words for place in describe_path(game, program)}
-    slot, kind = PLACES[name]
-    assert slot is None or words["slot"] == slot
-    assert kind is None or program.operators[game.indices[Level.OPERATOR]].kind == kind
+    operator = game.indices[Level.OPERATOR]
+    if name in KINDS:
+        assert program.operators[operator].kind == KINDS[name]
+    if name in PRODUCED:
+        assert program.slots[get_slot(program, PRODUCED[name])].producer == operator
+    levels = [place.level for place in describe_path(game, program)]
+    assert levels[:6] == ["segment", "step", "slot", "operator", "instruction", "element"]
     assert dispute.verdict is not None and dispute.verdict.claimed != dispute.verdict.computed
     assert dispute.task_status is TaskStatus.POSTED
     check_money(town, dispute, LIES[name])
