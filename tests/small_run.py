@@ -15,7 +15,7 @@ from protocol.execution import Dataset
 
 CONTEXT = 8
 VOCABULARY = 16
-ROWS = 2
+ROWS = 40  # with CONTEXT more than 256 terms in a weight gradient: disputes reach level CHUNK
 CHARACTERS = 500
 SEGMENTS, SEGMENT_LENGTH = 3, 2
 LIE_STEP = 3  # the last step of segment 1

@@ -35,6 +35,7 @@ def test_run_lie__told_in_one_step__chain_computes_the_truth(town: Town, terms: 
         assert program.operators[operator].kind == KINDS[name]
     if name in PRODUCED:
         assert program.slots[get_slot(program, PRODUCED[name])].producer == operator
+    assert (game.level is Level.CHUNK) == (name == "element")
     levels = [place.level for place in describe_path(game, program)]
     assert levels[:6] == ["segment", "step", "slot", "operator", "instruction", "element"]
     assert dispute.verdict is not None and dispute.verdict.claimed != dispute.verdict.computed
