@@ -94,7 +94,7 @@ class Sender:
                 f"{balance / 10**18:.6f} ether, needs {gas * fee / 10**18:.6f} for the gas of "
                 f"{call.action!r}"
             )
-        nonce = self._get_mined_nonce()
+        nonce = self._get_first_free_nonce()
         hashes: list[Any] = []
         while fee <= self._policy.fee_max_wei:
             fields = {
@@ -118,7 +118,7 @@ class Sender:
             tip, fee = _bump(tip), _bump(fee)
         raise TransactionStuck(
             f"{call.action}: nonce {nonce} of {self.signer.address} is in no block at "
-            f"{self._policy.fee_max_wei / 10**9:.0f} gwei"
+            f"{self._policy.fee_max_wei / 10**9:.1f} gwei"
         )
 
     def _broadcast(self, call: Call, fields: dict[str, Any]) -> Any | None:
@@ -177,6 +177,9 @@ class Sender:
             fee_wei=int(raw["gasUsed"]) * int(raw["effectiveGasPrice"]),
             logs=tuple(raw["logs"]),
         )
+
+    def _get_first_free_nonce(self) -> int:
+        return self._get_mined_nonce()
 
     def _get_mined_nonce(self) -> int:
         return int(

@@ -50,6 +50,7 @@ class Town:
         signer = self.network.load_signer(f"{TEST_PREFIX}{len(self.people) + 1}")
         person = self._build_person(name, signer)
         self.bank.token.mint(person.address, TOKENS)
+        person.chain.access.refresh()
         self.people[name] = person
         return person
 
