@@ -7,9 +7,8 @@ import pytest
 
 from offchain.agents.bench import Bench
 from offchain.agents.worker import Worker
-from offchain.chain.client import Chain
 from offchain.chain.deployment import LOCAL, deploy
-from offchain.chain.errors import MissingFunds, NetworkUnreachable, UnknownAccount, WrongNetwork
+from offchain.chain.errors import NetworkUnreachable, UnknownAccount
 from offchain.chain.network import Network, connect, from_provider
 from offchain.chain.records import TaskStatus
 from offchain.demo import acts
@@ -36,18 +35,6 @@ def town(network, deployment, tmp_path: Path) -> Town:
     return town
 
 
-def test_open__deployment_of_another_chain__wrong_network(network, deployment):
-    elsewhere = replace(deployment, chain_id=1)
-    with pytest.raises(WrongNetwork, match="^wrong network: the node serves chain 31337"):
-        Chain.open(network, elsewhere)
-
-
-def test_open__chain_started_anew__wrong_network(network, deployment):
-    gone = replace(deployment, token="0x" + "11" * 20)
-    with pytest.raises(WrongNetwork, match="no TestToken at 0x1111"):
-        Chain.open(network, gone)
-
-
 def test_connect__nobody_listens__names_the_address():
     with pytest.raises(NetworkUnreachable, match="network http://127.0.0.1:1: "):
         with connect("http://127.0.0.1:1"):
@@ -62,12 +49,6 @@ def test_load_signer__unknown_alias__names_it(network):
 def test_load_signer__test_key_on_a_real_chain__refused(network):
     with pytest.raises(UnknownAccount, match="test keys are public"):
         replace(network, chain_id=1).load_signer("test:0")
-
-
-def test_check_balance__too_little__says_who_has_what(town: Town):
-    worker = town.people["worker"]
-    with pytest.raises(MissingFunds, match=f"^missing funds: worker {worker.address} has 100 CRUX"):
-        worker.chain.token.check_balance("worker", worker.address, 101 * 10**18)
 
 
 def test_worker__no_tokens_for_the_stake__loses_nothing_but_the_task(town: Town, caplog):
