@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts.bench import hashing, last_step, steps
+from scripts.bench.challenge import measure_challenge
 from scripts.bench.dispute import measure_largest
 from scripts.bench.machine import describe_machine
 
@@ -24,6 +25,10 @@ def _measure_dispute(device: str) -> str:
     return measure_largest()
 
 
+def _measure_challenge(device: str) -> str:
+    return measure_challenge()
+
+
 def _measure_steps(device: str) -> str:
     return steps.format_table(steps.measure_steps(device))
 
@@ -35,6 +40,7 @@ def _measure_hashing(device: str) -> str:
 SECTIONS: dict[str, Callable[[str], str]] = {
     "last-step": _measure_gas,
     "dispute": _measure_dispute,
+    "challenge": _measure_challenge,
     "steps": _measure_steps,
     "hashing": _measure_hashing,
 }
