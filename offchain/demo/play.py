@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,14 +37,11 @@ def play(folder: Path, console: Console | None = None) -> Path:
         for place in (screen, paper):
             function(place, *arguments)
 
-    with _bars(screen) as bars:
+    with ExitStack() as stack:
+        bars = stack.enter_context(_bars(screen))
         with _phase(phases, "chain and contracts"), bars.step("a chain and the contracts"):
-            context = found_town(folder)
-            town = context.__enter__()
-        try:
-            _play(town, bars, show, phases)
-        finally:
-            context.__exit__(None, None, None)
+            town = stack.enter_context(found_town(folder))
+        _play(town, bars, show, phases)
     for place in (screen, paper):
         place.print(f"{'whole demo':<24} {time.monotonic() - started:6.1f} s")
         for name, seconds in phases:
