@@ -31,9 +31,7 @@ def run(town: Town, chain, *arguments: str):
 def test_disputes__after_a_lie__tell_where_it_was_and_who_was_right(
     town: Town, terms: Terms, chain
 ):
-    lie = next(
-        lie for lie in build_lies(LIE_STEP, PARAMETER, MOMENT, "matmul") if lie.name == "bit"
-    )
+    lies = {lie.name: lie for lie in build_lies(LIE_STEP, PARAMETER, MOMENT, "matmul")}
     dispute = acts.run_lie(town, terms, lies["bit"], ignore)
 
     (listed,) = json.loads(run(town, chain, "list", "--json"))
