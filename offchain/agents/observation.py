@@ -33,7 +33,9 @@ class Observer:
     chain: Chain
     _over: set[TaskId] = field(default_factory=set)
     _settled: set[ClaimId] = field(default_factory=set)
+    _slashed: set[TaskId] = field(default_factory=set)  # by claims of the agent's own
     _terms: dict[TaskId, Terms] = field(default_factory=dict)
+    _claims: dict[GameId, ClaimId] = field(default_factory=dict)  # what games are about
 
     def observe(self) -> AgentView:
         """Everything as of one block. Raises `NetworkUnreachable`."""
@@ -56,10 +58,7 @@ class Observer:
             claims=tuple(reversed(claims)),
             owed_rewards=Wei(chain.splitter.get_owed(address)),
             owed_bonds=Wei(chain.games.get_owed(address)),
-            slashed=frozenset(
-                TaskId(event.values["task_id"])
-                for event in chain.escrow.get_events("ClaimSlashed", worker=address)
-            ),
+            slashed=frozenset(self._slashed),
         )
 
     def _observe_task(self, task_id: TaskId) -> list[TaskView]:
@@ -79,6 +78,8 @@ class Observer:
     def _observe_claim(self, claim_id: ClaimId) -> list[ClaimView]:
         try:
             claim = self.chain.escrow.get_claim(claim_id)
+            if claim.status is ClaimStatus.SLASHED and claim.worker == self.chain.access.address:
+                self._slashed.add(claim.task_id)
             if claim.status is not ClaimStatus.PENDING and claim.open_games == 0:
                 self._settled.add(claim_id)
                 return []
@@ -104,22 +105,28 @@ class Observer:
         if claim.open_games == 0:
             return ()
         games: list[GameView] = []
-        for event in self.chain.games.get_events("GameOpened", claim_id=claim.id):
-            game_id = GameId(event.values["game_id"])
+        for game_id in self._get_game_ids(claim.id):
             try:
                 game = self.chain.games.get_game(game_id, claim, terms)
             except NetworkUnreachable:
                 raise
             except ChainError as error:
+                # After a reorganisation a game can be about another claim: read that again.
+                self._claims.pop(game_id, None)
                 log.warning("task %d: game %d: %s", claim.task_id, game_id, error)
                 continue
             if game.game.stage is not Stage.ENDED:
                 games.append(game)
         return tuple(games)
 
+    def _get_game_ids(self, claim_id: ClaimId) -> list[GameId]:
+        for game_id in self.chain.games.get_game_ids():
+            if game_id not in self._claims:
+                self._claims[game_id] = self.chain.games.get_claim_id(game_id)
+        return sorted(game for game, claim in self._claims.items() if claim == claim_id)
+
     def _get_terms(self, task_id: TaskId) -> Terms:
-        # A reorganisation can give an id to another task, so terms are read again where the
-        # view is not final.
+        # Where the view is not final a reorganisation can give an id to another task.
         if self.chain.access.confirmations == 0 or task_id not in self._terms:
             self._terms[task_id] = self.chain.escrow.get_terms(task_id)
         return self._terms[task_id]

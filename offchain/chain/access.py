@@ -6,7 +6,7 @@ from typing import Any
 
 from web3 import Web3
 
-from offchain.chain.contract import Call, Contract, Event, ask
+from offchain.chain.contract import LOG_BLOCKS, Call, Contract, Event, ask
 from offchain.chain.errors import UnknownAccount
 from offchain.chain.records import Address, Timestamp
 from offchain.chain.sender import Receipt, Sender
@@ -81,3 +81,14 @@ class Bound:
         """Events from block `first` (the deployment's by default) to the pinned block."""
         start = self.access.first_block if first is None else first
         return self.contract.get_events(name, start, self.access.block, filters)
+
+    def find_last_event(
+        self, name: str, is_wanted: Callable[[Event], bool], **filters: Any
+    ) -> Event | None:
+        """The latest event that is wanted, searched backwards: recent ones cost one request."""
+        for last in range(self.access.block, self.access.first_block - 1, -LOG_BLOCKS):
+            first = max(self.access.first_block, last - LOG_BLOCKS + 1)
+            for event in reversed(self.contract.get_events(name, first, last, filters)):
+                if is_wanted(event):
+                    return event
+        return None

@@ -132,9 +132,10 @@ class Games(Bound):
         return count
 
     def _get_shown(self, game_id: GameId, game: Game, name: str) -> dict[str, Any]:
-        for event in reversed(self.get_events(name, game_id=game_id)):
-            if event.values["move"] == game.move - 1:
-                return dict(event.values)
+        before = game.move - 1
+        found = self.find_last_event(name, lambda e: e.values["move"] == before, game_id=game_id)
+        if found is not None:
+            return dict(found.values)
         raise BadAnswer(f"game {game_id}: no {name} event of move {game.move - 1}")
 
 
