@@ -112,6 +112,25 @@ def claim_of(claim_id: uint256) -> ITaskEscrow.Claim:
 
 
 @external
+@view
+def subject_of(claim_id: uint256) -> ITaskEscrow.Subject:
+    self._check_claim(claim_id)
+    terms: ITaskEscrow.Terms = self._terms_of[self._claim_of[claim_id].task_id]
+    return ITaskEscrow.Subject(
+        worker=self._claim_of[claim_id].worker,
+        claim_root=self._claim_of[claim_id].root,
+        program_root=terms.program_root,
+        genesis_root=terms.genesis_root,
+        dataset_root=terms.dataset_root,
+        seed=terms.seed,
+        records=terms.records,
+        segments=terms.segments,
+        segment_length=terms.segment_length,
+        reexecution_seconds=terms.reexecution_seconds,
+    )
+
+
+@external
 def post(
     terms: ITaskEscrow.Terms,
     reward: uint256,

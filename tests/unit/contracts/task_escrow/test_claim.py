@@ -82,3 +82,26 @@ def test_claim__refused__reverts(economy):
     economy.claim(task_id)
     with boa.reverts("escrow: not assigned"):
         economy.claim(task_id)
+
+
+def test_subject_of__claim__is_the_claim_and_the_terms_of_its_task(economy):
+    claim_id = economy.claimed()
+    subject = economy.escrow.subject_of(claim_id)
+    terms = economy.terms
+    assert tuple(subject) == (
+        economy.worker,
+        economy.escrow.claim_of(claim_id).root,
+        terms.program_root,
+        terms.genesis_root,
+        terms.dataset_root,
+        terms.seed,
+        terms.records,
+        terms.segments,
+        terms.segment_length,
+        terms.reexecution_seconds,
+    )
+
+
+def test_subject_of__no_such_claim__is_refused(economy):
+    with boa.reverts("escrow: unknown claim"):
+        economy.escrow.subject_of(1)
