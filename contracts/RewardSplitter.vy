@@ -74,21 +74,21 @@ def credit(task_id: uint256, worker: address, amount: uint256):
 
 
 @external
-def credit_award(task_id: uint256, account: address, amount: uint256):
+def credit_account(task_id: uint256, account: address, amount: uint256):
     self._check_escrow()
     self._credit(task_id, account, amount)
     self._check_funded()
 
 
 @external
-def withdraw() -> uint256:
-    amount: uint256 = self.owed_to[msg.sender]
+def withdraw(account: address) -> uint256:
+    amount: uint256 = self.owed_to[account]
     assert amount != 0, "splitter: nothing owed"
-    self.owed_to[msg.sender] = 0
+    self.owed_to[account] = 0
     self.total_owed -= amount
-    log IRewardSplitter.Withdrawn(account=msg.sender, amount=amount)
+    log IRewardSplitter.Withdrawn(account=account, amount=amount)
     assert extcall IERC20(token).transfer(
-        msg.sender, amount, default_return_value=True
+        account, amount, default_return_value=True
     ), "splitter: transfer failed"
     return amount
 
