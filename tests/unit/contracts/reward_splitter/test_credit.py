@@ -31,34 +31,38 @@ def test_credit__without_split__goes_to_the_worker(economy):
 def test_credit__not_funded__reverts(economy):
     splitter, escrow = economy.splitter, economy.escrow.address
     economy.token.mint(splitter, 100)
-    splitter.credit_award(1, economy.challenger, 60, sender=escrow)
+    splitter.credit_account(1, economy.challenger, 60, sender=escrow)
     with boa.reverts("splitter: not funded"):
         splitter.credit(1, economy.worker, 41, sender=escrow)
     with boa.reverts("splitter: not funded"):
-        splitter.credit_award(1, economy.worker, 41, sender=escrow)
+        splitter.credit_account(1, economy.worker, 41, sender=escrow)
     splitter.credit(1, economy.worker, 40, sender=escrow)
 
 
 def test_withdraw__owed__pays_once(economy):
     splitter, challenger = economy.splitter, economy.challenger
     economy.token.mint(splitter, 60)
-    splitter.credit_award(1, challenger, 60, sender=economy.escrow.address)
-    assert splitter.withdraw(sender=challenger) == 60
-    assert get_event(splitter, "Withdrawn")["amount"] == 60
+    splitter.credit_account(1, challenger, 60, sender=economy.escrow.address)
+    event = get_event(splitter, "Credited")
+    assert (event["task_id"], event["account"], event["amount"]) == (1, challenger, 60)
+    # Anybody may call: the money goes to its owner.
+    assert splitter.withdraw(challenger, sender=economy.submitter) == 60
+    event = get_event(splitter, "Withdrawn")
+    assert (event["account"], event["amount"]) == (challenger, 60)
     assert economy.token.balanceOf(challenger) == 60
     assert (splitter.owed_to(challenger), splitter.total_owed()) == (0, 0)
     with boa.reverts("splitter: nothing owed"):
-        splitter.withdraw(sender=challenger)
+        splitter.withdraw(challenger)
 
 
 def test_withdraw__refusing_token__keeps_the_debt():
     token = get_deployer("mocks/FaultyToken").deploy()
     economy = deploy_economy(token)
     token.mint(economy.splitter, 60)
-    economy.splitter.credit_award(1, economy.worker, 60, sender=economy.escrow.address)
+    economy.splitter.credit_account(1, economy.worker, 60, sender=economy.escrow.address)
     token.set_fault(0, True)
     with boa.reverts("splitter: transfer failed"):
-        economy.splitter.withdraw(sender=economy.worker)
+        economy.splitter.withdraw(economy.worker)
     assert economy.splitter.owed_to(economy.worker) == 60
 
 

@@ -50,7 +50,7 @@ def test_split__not_by_the_escrow__reverts(economy):
     for call in (
         lambda: economy.splitter.set_split(1, [], sender=economy.submitter),
         lambda: economy.splitter.credit(1, economy.worker, 0, sender=economy.worker),
-        lambda: economy.splitter.credit_award(1, economy.worker, 0, sender=economy.game),
+        lambda: economy.splitter.credit_account(1, economy.worker, 0, sender=economy.game),
     ):
         with boa.reverts("splitter: not escrow"):
             call()

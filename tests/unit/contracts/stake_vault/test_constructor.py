@@ -6,6 +6,25 @@ from tests.economy import ZERO_ADDRESS, deploy_economy, get_deployer
 YEAR = 365 * 86_400
 
 
+def deploy_vault(economy, **changes):
+    """Another vault with the addresses of `economy`, but for `changes`."""
+    arguments = {
+        "token": economy.token,
+        "registry": economy.registry,
+        "escrow": economy.escrow,
+        "lottery": economy.lottery,
+    }
+    return get_deployer("StakeVault").deploy(*(arguments | changes).values(), 0, 5_000)
+
+
+def test_constructor__addresses__are_stored(economy):
+    vault = economy.vault
+    assert vault.token() == economy.token.address
+    assert vault.registry() == economy.registry.address
+    assert vault.escrow() == economy.escrow.address
+    assert vault.lottery() == economy.lottery.address
+
+
 def test_constructor__limits__are_stored():
     vault = deploy_economy(unbonding_seconds=YEAR, burned_bps=10_000).vault
     assert (vault.unbonding_seconds(), vault.burned_bps()) == (YEAR, 10_000)
@@ -26,8 +45,16 @@ def test_constructor__outside_limits__reverts(change, message):
 
 
 def test_constructor__bad_addresses__reverts(economy):
-    deployer = get_deployer("StakeVault")
     with boa.reverts("vault: token without code"):
-        deployer.deploy(economy.worker, economy.escrow, 0, 5_000)
+        deploy_vault(economy, token=economy.worker)
     with boa.reverts("vault: zero escrow"):
-        deployer.deploy(economy.token, ZERO_ADDRESS, 0, 5_000)
+        deploy_vault(economy, escrow=ZERO_ADDRESS)
+    with boa.reverts("vault: zero lottery"):
+        deploy_vault(economy, lottery=ZERO_ADDRESS)
+
+
+def test_constructor__registry_of_another_deployment__reverts(economy):
+    with boa.reverts("vault: wrong registry"):
+        deploy_vault(economy, registry=deploy_economy().registry)
+    with boa.reverts("vault: wrong registry"):
+        deploy_vault(economy, escrow=economy.worker)
