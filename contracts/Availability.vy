@@ -103,6 +103,9 @@ def attest(claim_id: uint256, final_state_root: bytes32):
         if is_drawn:
             question.attestations += 1
         question.stake += staticcall IAuditLottery(lottery).stake_of(msg.sender)
+        question.total_stake = max(
+            question.total_stake, staticcall IAuditLottery(lottery).total_stake()
+        )
         question.settled = self._is_enough(claim_id, claim, question, needed)
     self._question_of[claim_id] = question
     log IAvailability.Attested(
@@ -232,6 +235,7 @@ def _is_enough(
 ) -> bool:
     if question.attestations >= needed:
         return True
-    if not self._is_open_to_all(claim_id, claim, question.round):
-        return False
-    return 2 * question.stake > staticcall IAuditLottery(lottery).total_stake()
+    return (
+        self._is_open_to_all(claim_id, claim, question.round)
+        and 2 * question.stake > question.total_stake
+    )

@@ -673,6 +673,10 @@ def _take_budget(task_id: uint256) -> uint256:
 
 @internal
 def _refund(task_id: uint256) -> uint256:
+    # L3: auditors of a slashed claim are paid before the budget goes back.
+    assert (
+        staticcall IAuditLottery(lottery).reserved_of(task_id) == 0
+    ), "escrow: audits open"
     refund: uint256 = self._offer_of[task_id].max_reward + self._take_budget(task_id)
     self._pay(self._task_of[task_id].submitter, refund)
     return refund
