@@ -41,6 +41,11 @@ class Cost:
     peak_bytes: int  # upper bound: old state, live outputs, one operator's microcode
     instructions: int
 
+    @property
+    def operations(self) -> int:
+        """What a submitter declares, and prices follow from."""
+        return self.float_operations + self.integer_operations
+
 
 def is_float_work(instruction: Instruction) -> bool:
     """Whether an instruction's operations count as float operations."""

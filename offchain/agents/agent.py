@@ -1,4 +1,4 @@
-"""The loop that worker and challenger share: look, decide, act, and begin anew.
+"""The loop that all agents share: look, decide, act, and begin anew.
 
 Nothing that matters is remembered between ticks, so an agent may be killed at any moment: the
 next process sees on the chain what was done and what is due. A failure costs at most the task
@@ -10,12 +10,22 @@ import time
 from collections.abc import Callable
 
 from offchain.agents.bench import Bench
-from offchain.agents.intents import EndGame, Intent, Play, WithdrawBond, WithdrawReward
-from offchain.agents.observation import Observer
+from offchain.agents.intents import (
+    EndGame,
+    Intent,
+    Join,
+    Optional,
+    Play,
+    Pressing,
+    WithdrawBond,
+    WithdrawReward,
+)
+from offchain.agents.observation import Lookout, Observer
 from offchain.agents.views import AgentView
 from offchain.chain.client import Chain
 from offchain.chain.errors import ChainError, NetworkUnreachable, NonceTaken, Reverted
 from offchain.chain.records import TaskId, Terms
+from offchain.chain.registry import Role
 from offchain.runner.training import Progress, Reported, Trained
 from offchain.store.errors import StoreError, StoreUnavailable
 from protocol import moves
@@ -30,13 +40,20 @@ class Agent:
     """One account's agent. Subclasses decide and carry out what is theirs alone."""
 
     role = "agent"
+    registered_as: Role | None = None  # what the account has to be registered as
     past_nan = False  # whether a run that diverges is executed to its end
 
-    def __init__(self, chain: Chain, bench: Bench, progress: Progress | None = None):
+    def __init__(
+        self,
+        chain: Chain,
+        bench: Bench,
+        progress: Progress | None = None,
+        lookout: Lookout | None = None,
+    ):
         self.chain = chain
         self.bench = bench
         self.progress = progress
-        self.observer = Observer(chain)
+        self.observer = Observer(chain, lookout)
         # Tasks that cannot be executed here: not tried again until the agent is started anew.
         self.refused: set[TaskId] = set()
         self._told: set[str] = set()
@@ -53,6 +70,11 @@ class Agent:
         """The move that the agent owes in a game, or None to be silent."""
         raise NotImplementedError
 
+    def check_registered(self) -> None:
+        """Raises `NotRegistered` where the account cannot act in the role."""
+        if self.registered_as is not None:
+            self.chain.registry.check_role(self.chain.access.address, self.registered_as)
+
     def tick(self) -> bool:
         """Look once and do everything that is due; whether anything was done.
 
@@ -62,7 +84,11 @@ class Agent:
         return any(done)
 
     def train(self, terms: Terms) -> Trained:
-        """Execute a task, and look up from it now and then: no game waits for long work."""
+        """Execute a task. Raises as `Bench.train`."""
+        return self.bench.train(terms, self.build_watch(), self.past_nan)
+
+    def build_watch(self) -> Progress:
+        """To look up from work now and then: no game and no heartbeat waits for it."""
         looked = time.monotonic()
 
         def watch(done: int, steps: int, reported: Reported) -> None:
@@ -70,18 +96,18 @@ class Agent:
             if self.progress is not None:
                 self.progress(done, steps, reported)
             if time.monotonic() - looked > POLL_SECONDS:
-                self._tick_urgent()
+                self._tick_pressing()
                 looked = time.monotonic()
 
-        return self.bench.train(terms, watch, self.past_nan)
+        return watch
 
-    def _tick_urgent(self) -> None:
+    def _tick_pressing(self) -> None:
         try:
             for intent in self.decide(self.observer.observe()):
-                if isinstance(intent, Play | EndGame):
+                if isinstance(intent, Pressing):
                     self._attempt(intent)
         except NetworkUnreachable as error:
-            self._tell(str(error))
+            self.tell(str(error))
 
     def run(self, is_over: Callable[[], bool], poll_seconds: float = POLL_SECONDS) -> None:
         """Tick until `is_over`; wait longer and longer while the node does not answer."""
@@ -107,7 +133,7 @@ class Agent:
             # The chain moved on between looking and acting: the next tick sees how.
             log.info("%s%s", place, error)
         except (ChainError, StoreUnavailable) as error:
-            self._tell(f"{place}{error}")
+            self.tell(f"{place}{error}")
         except (StoreError, ValueError, ArithmeticError) as error:
             self._refuse(intent, f"{place}{error}")
         except Exception as error:
@@ -127,7 +153,7 @@ class Agent:
             case EndGame():
                 chain.games.make(intent.game.id, intent.move)
             case WithdrawReward():
-                chain.splitter.withdraw()
+                chain.splitter.withdraw(chain.registry.get_payout(chain.access.address))
             case WithdrawBond():
                 chain.games.withdraw()
             case _:
@@ -136,11 +162,11 @@ class Agent:
 
     def _refuse(self, intent: Intent, reason: str) -> None:
         log.error("%s", reason)
-        # A game is never given up: what failed may be gone at the next tick.
-        if not isinstance(intent, Play | EndGame | WithdrawReward | WithdrawBond):
+        # A game and what is owed are never given up: what failed may be gone at the next tick.
+        if isinstance(intent, Optional):
             self.refused.add(intent.view.task.id)
 
-    def _tell(self, message: str) -> None:
+    def tell(self, message: str) -> None:
         """Log once what would otherwise come again with every tick."""
         if message not in self._told:
             self._told.add(message)
@@ -151,7 +177,7 @@ def _describe(intent: Intent) -> str:
     match intent:
         case Play() | EndGame():
             return f"task {intent.view.task.id}: game {intent.game.id}: "
-        case WithdrawReward() | WithdrawBond():
+        case WithdrawReward() | WithdrawBond() | Join():
             return ""
         case _:
             return f"task {intent.view.task.id}: "

@@ -1,4 +1,4 @@
-"""A worker's or challenger's workbench: artifacts, runs and evidence of tasks, by their terms.
+"""An agent's workbench: artifacts, runs and evidence of tasks, by their terms.
 
 Everything it keeps on disk is cache: checkpoints of a run lie in a folder named after all that
 the run depends on, and whatever is missing or damaged is computed again.
@@ -8,17 +8,23 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 
+from offchain.chain.lottery import Stretch
 from offchain.chain.records import Terms
 from offchain.runner.checkpoints import Checkpoints, compute_run_id
 from offchain.runner.evidence import Evidence
+from offchain.runner.speed import Speed, measure_speed
+from offchain.runner.step import Stepper, to_device
 from offchain.runner.strategy import Strategy
+from offchain.runner.stretch import execute_stretch
 from offchain.runner.training import Progress, Trained, train
 from offchain.store.artifacts import Store
 from offchain.store.bundles import TaskBundle, load_bundle
+from protocol.execution import State
 from protocol.program import Program
-from protocol.types import Root
+from protocol.types import Root, SegmentIndex, StepIndex
 
 BUNDLE_BYTES_MAX = 2**35  # = 32 GiB of state and dataset
 OPERATIONS_MAX = 10**19  # of a whole run: a day of the fastest device there is
@@ -27,6 +33,10 @@ TASKS_KEPT = 4  # bundles and evidence in memory at once: games of several tasks
 
 class TaskTooCostly(ValueError):
     """The task asks for more work than the agent accepts."""
+
+
+class UndeclaredOperations(ValueError):
+    """A step takes more operations than the submitter declared, and is priced too low."""
 
 
 @dataclass
@@ -50,8 +60,7 @@ class Bench:
         """
         if terms not in self._bundles:
             bundle = load_bundle(self.store, terms, self.bytes_max)
-            cost = bundle.cost
-            operations = (cost.float_operations + cost.integer_operations) * terms.steps
+            operations = bundle.cost.operations * terms.steps
             if operations > self.operations_max:
                 raise TaskTooCostly(
                     f"task {terms.program_root.hex()}: {operations:.2e} operations, "
@@ -59,6 +68,45 @@ class Bench:
                 )
             _keep(self._bundles, terms, bundle)
         return self._bundles[terms]
+
+    def check_declared(self, terms: Terms) -> None:
+        """Raises UndeclaredOperations, and what `load` raises."""
+        operations = self.load(terms).cost.operations
+        if operations > terms.step_operations:
+            raise UndeclaredOperations(
+                f"task {terms.program_root.hex()}: a step takes {operations} operations, "
+                f"{terms.step_operations} are declared"
+            )
+
+    def measure(self, terms: Terms) -> Speed:
+        """How fast this machine is at the task. Raises what `load` raises."""
+        bundle, stepper = self.load(terms), self._build_stepper(terms)
+        return measure_speed(stepper, to_device(bundle.program, bundle.genesis, stepper.device))
+
+    def execute_stretch(
+        self, terms: Terms, stretch: Stretch, start: State, progress: Progress | None = None
+    ) -> Root:
+        """State root after a stretch of segments, from the state before it.
+
+        Raises what `load` raises, StateMismatch, NotCanonical.
+        """
+        first = StepIndex(stretch.first * terms.segment_length)
+        steps = (stretch.last - stretch.first + 1) * terms.segment_length
+        return execute_stretch(self._build_stepper(terms), start, first, steps, progress)
+
+    def get_roots(self, terms: Terms) -> list[Root]:
+        """State roots after the segments that `train` has finished so far."""
+        checkpoints = self._get_checkpoints(terms)
+        found = (checkpoints.read_root(SegmentIndex(s)) for s in range(terms.segments))
+        return list(takewhile(lambda root: root is not None, found))  # type: ignore[arg-type]
+
+    def get_state(self, terms: Terms, segment: int) -> State:
+        """The state before a segment of the run that `train` made; it is computed where needed."""
+        evidence, step = self.get_evidence(terms), segment * terms.segment_length
+        return tuple(
+            evidence.state_tensor(step, number).reshape(slot.shape)
+            for number, slot in enumerate(evidence.program.slots)
+        )
 
     def train(
         self, terms: Terms, progress: Progress | None = None, past_nan: bool = False
@@ -87,7 +135,6 @@ class Bench:
         """Answers about the run that `train` made. Raises what `load` raises."""
         if terms not in self._evidence:
             bundle = self.load(terms)
-            run_id = _compute_run_id(terms, bundle.program)
             evidence = Evidence(
                 bundle.program,
                 bundle.dataset,
@@ -95,13 +142,24 @@ class Bench:
                 terms.seed,
                 terms.segments,
                 terms.segment_length,
-                Checkpoints(self._get_folder(terms), bundle.program, run_id),
+                self._get_checkpoints(terms),
                 device=self.device,
                 strategy=self._get_strategy(bundle.program),
                 threads=self.threads,
             )
             _keep(self._evidence, terms, evidence)
         return self._evidence[terms]
+
+    def _build_stepper(self, terms: Terms) -> Stepper:
+        bundle = self.load(terms)
+        strategy = self._get_strategy(bundle.program)
+        return Stepper(
+            bundle.program, bundle.dataset, terms.seed, self.device, strategy, self.threads
+        )
+
+    def _get_checkpoints(self, terms: Terms) -> Checkpoints:
+        program = self.load(terms).program
+        return Checkpoints(self._get_folder(terms), program, _compute_run_id(terms, program))
 
     def _get_folder(self, terms: Terms) -> Path:
         words = (

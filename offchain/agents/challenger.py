@@ -6,6 +6,7 @@ from offchain.agents import challenger_policy
 from offchain.agents.agent import Agent
 from offchain.agents.bench import Bench
 from offchain.agents.intents import Check, Intent, Play
+from offchain.agents.observation import Lookout
 from offchain.agents.views import AgentView, ClaimView
 from offchain.chain.client import Chain
 from offchain.chain.records import ClaimId
@@ -23,29 +24,40 @@ class Challenger(Agent):
     role = "challenger"
     past_nan = True  # a claim about a run that diverges can be false like any other
 
-    def __init__(self, chain: Chain, bench: Bench, progress: Progress | None = None):
-        super().__init__(chain, bench, progress)
+    def __init__(
+        self,
+        chain: Chain,
+        bench: Bench,
+        progress: Progress | None = None,
+        lookout: Lookout | None = None,
+    ):
+        super().__init__(chain, bench, progress, lookout)
         # With the root: a reorganisation can give an id to another claim.
         self._checked: set[tuple[ClaimId, Root]] = set()
 
     def decide(self, view: AgentView) -> list[Intent]:
         """Games, money, claims to check."""
-        done = frozenset(
-            item.claim.id
-            for item in view.claims
-            if item.task.id in self.refused or (item.claim.id, item.claim.root) in self._checked
-        )
-        return challenger_policy.decide(view, done)
+        refused = {item.claim.id for item in view.claims if item.task.id in self.refused}
+        return challenger_policy.decide(view, self.get_checked(view) | refused)
 
     def act(self, intent: Intent) -> bool:
         """Check a claim, and challenge it where it is not true."""
         assert isinstance(intent, Check), intent
-        if self.is_true(intent.view):
-            self._checked.add((intent.view.claim.id, intent.view.claim.root))
-            log.info("task %d: claim %d is true", intent.view.task.id, intent.view.claim.id)
+        return self.check(intent.view)
+
+    def check(self, view: ClaimView) -> bool:
+        """Whether the claim was not true, and is challenged now."""
+        if self.is_true(view):
+            self._checked.add((view.claim.id, view.claim.root))
+            log.info("task %d: claim %d is true", view.task.id, view.claim.id)
             return False
-        self._open(intent.view)
+        self._open(view)
         return True
+
+    def get_checked(self, view: AgentView) -> frozenset[ClaimId]:
+        """The claims that turned out to be true."""
+        claims = [item.claim for item in view.claims]
+        return frozenset(c.id for c in claims if (c.id, c.root) in self._checked)
 
     def is_true(self, view: ClaimView) -> bool:
         """Whether executing the task again gives the claimed root."""

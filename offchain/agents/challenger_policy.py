@@ -13,7 +13,7 @@ def decide(view: AgentView, checked: frozenset[ClaimId] = frozenset()) -> list[I
 
     `checked` are claims that turned out to be true, or that cannot be executed again.
     """
-    urgent = [intent for item in view.claims for intent in _decide_games(item, view)]
+    urgent = [intent for item in view.claims for intent in decide_games(item, view)]
     urgent.sort(key=compute_deadline_of)
     checks = [Check(item) for item in view.claims if _is_open(item, view, checked)]
     # The window that closes first is checked first.
@@ -21,7 +21,8 @@ def decide(view: AgentView, checked: frozenset[ClaimId] = frozenset()) -> list[I
     return [*urgent, *decide_money(view), *checks]
 
 
-def _decide_games(item: ClaimView, view: AgentView) -> list[Intent]:
+def decide_games(item: ClaimView, view: AgentView) -> list[Intent]:
+    """What is due in the games that the agent has opened against a claim."""
     intents: list[Intent] = []
     for game in item.games:
         if game.game.challenger != view.address:

@@ -42,6 +42,12 @@ class Access:
             raise UnknownAccount("no account was named; pass one to send transactions")
         return Address(self.sender.signer.address)
 
+    def sign_text(self, text: str) -> bytes:
+        """The sending account's signature of a message. Raises `UnknownAccount`."""
+        if self.sender is None:
+            raise UnknownAccount("no account was named to sign with")
+        return self.sender.signer.sign_text(text)
+
     def send(self, call: Call) -> Receipt:
         """Send, and show the receipt to whoever listens. Raises as `Sender.send`."""
         if self.sender is None:

@@ -6,19 +6,37 @@ from functools import cache
 from typing import Any
 
 from offchain.chain.access import Access
+from offchain.chain.availability import Availability
+from offchain.chain.beacon import Beacon, BlockhashBeacon, SubmitterBeacon
 from offchain.chain.contract import Contract, ask
 from offchain.chain.deployment import TOKEN, Deployment, load_abi, load_project
 from offchain.chain.escrow import Escrow
 from offchain.chain.games import Games
+from offchain.chain.lottery import Lottery
 from offchain.chain.network import Network, Signer
 from offchain.chain.records import Address, Balances
+from offchain.chain.registry import Registry
 from offchain.chain.sender import FeePolicy, Receipt, Sender
 from offchain.chain.splitter import Splitter
 from offchain.chain.token import Token
 from offchain.chain.vault import Vault
 from protocol.types import Wei
 
-CLIENT_CONTRACTS = (TOKEN, "StakeVault", "TaskEscrow", "RewardSplitter", "ChallengeGame")
+BEACONS: Mapping[str, type[Beacon]] = {
+    "BlockhashBeacon": BlockhashBeacon,
+    "SubmitterBeacon": SubmitterBeacon,
+}
+CLIENT_CONTRACTS = (
+    TOKEN,
+    "NodeRegistry",
+    "StakeVault",
+    "TaskEscrow",
+    "RewardSplitter",
+    "ChallengeGame",
+    "AuditLottery",
+    "Availability",
+    *BEACONS,
+)
 
 
 @dataclass(frozen=True)
@@ -27,10 +45,14 @@ class Chain:
 
     access: Access
     token: Token
+    registry: Registry
     vault: Vault
     escrow: Escrow
     splitter: Splitter
     games: Games
+    lottery: Lottery
+    availability: Availability
+    beacon: Beacon
 
     @classmethod
     def open(
@@ -51,6 +73,7 @@ class Chain:
         access = Access(web3, sender, confirmations, deployment.block, on_receipt)
         access.refresh()
         addresses = {**deployment.addresses, TOKEN: deployment.token}
+        beacon = deployment.configuration.beacon.contract
 
         def bind(name: str) -> Contract:
             return Contract(web3, name, addresses[name], load_abis()[name])
@@ -58,10 +81,14 @@ class Chain:
         return cls(
             access,
             Token(access, bind(TOKEN)),
+            Registry(access, bind("NodeRegistry")),
             Vault(access, bind("StakeVault")),
             Escrow(access, bind("TaskEscrow")),
             Splitter(access, bind("RewardSplitter")),
             Games(access, bind("ChallengeGame")),
+            Lottery(access, bind("AuditLottery")),
+            Availability(access, bind("Availability")),
+            BEACONS[beacon](access, bind(beacon)),
         )
 
     def get_balances(self, account: Address) -> Balances:
@@ -70,6 +97,7 @@ class Chain:
             wallet=self.token.get_balance(account),
             free_stake=self.vault.get_free(account),
             locked_stake=self.vault.get_locked(account),
+            unbonding_stake=self.vault.get_unbonding(account)[0],
             owed=Wei(self.splitter.get_owed(account) + self.games.get_owed(account)),
         )
 

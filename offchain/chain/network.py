@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from eth_account.messages import encode_defunct
 from web3 import Web3
 
 from offchain.chain.errors import ChainError, NetworkUnreachable, UnknownAccount
@@ -28,6 +29,10 @@ class Signer(Protocol):
         """The raw transaction with these fields, signed."""
         ...
 
+    def sign_text(self, text: str) -> bytes:
+        """A signature of a message (EIP-191): the same whenever it is asked for."""
+        ...
+
 
 @dataclass(frozen=True)
 class ApeSigner:
@@ -47,6 +52,16 @@ class ApeSigner:
         if signed is None:
             raise UnknownAccount(f"account {self.address}: the owner did not sign")
         return bytes(signed.serialize_transaction())
+
+    def sign_text(self, text: str) -> bytes:
+        """A signature of a message (EIP-191): the same whenever it is asked for.
+
+        Nonces of ECDSA come from key and message (RFC 6979). Raises `UnknownAccount`.
+        """
+        signature = self.account.sign_message(encode_defunct(text=text))
+        if signature is None:
+            raise UnknownAccount(f"account {self.address}: the owner did not sign")
+        return bytes(signature.encode_rsv())
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from protocol.types import Wei
 
 @dataclass(frozen=True)
 class Vault(Bound):
-    """Stake by account and by task."""
+    """Stake by account and by lock."""
 
     def get_free(self, account: Address) -> Wei:
         """Stake that can be locked or withdrawn."""
         return Wei(self.read("free_of", account))
 
     def get_locked(self, account: Address) -> Wei:
-        """Stake behind running tasks and pending claims."""
+        """Stake behind running tasks, pending claims and audits."""
         return Wei(self.read("locked_of", account))
 
     def get_unbonding(self, account: Address) -> tuple[Wei, Timestamp]:
@@ -27,18 +27,18 @@ class Vault(Bound):
             Timestamp(self.read("ready_at", account)),
         )
 
-    def get_lock(self, task_id: TaskId) -> Wei:
-        """Stake behind a task."""
-        return Wei(self.read("lock_of", task_id)[1])
+    def get_lock(self, locker: Address, lock_id: TaskId) -> Wei:
+        """Stake in one of a locker's locks: of the escrow, the stake behind a task."""
+        return Wei(self.read_struct("lock_of", locker, lock_id)["amount"])
 
-    def deposit(self, amount: int) -> Receipt:
-        """Stake `amount`; needs an allowance."""
-        return self.send("deposit stake", "deposit", amount)
+    def deposit(self, account: Address, amount: int) -> Receipt:
+        """Stake `amount` for an account; needs an allowance."""
+        return self.send("deposit stake", "deposit", account, amount)
 
-    def request_withdrawal(self, amount: int) -> Receipt:
-        """Start the unbonding delay."""
-        return self.send("request stake back", "request_withdrawal", amount)
+    def request_withdrawal(self, account: Address, amount: int) -> Receipt:
+        """Start the unbonding delay; for the account and its payout."""
+        return self.send("request stake back", "request_withdrawal", account, amount)
 
-    def withdraw(self) -> Receipt:
-        """Take unbonded stake out."""
-        return self.send("withdraw stake", "withdraw")
+    def withdraw(self, account: Address) -> Receipt:
+        """Pay unbonded stake out, to the account's payout; anybody may."""
+        return self.send("withdraw stake", "withdraw", account)

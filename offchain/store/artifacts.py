@@ -4,6 +4,7 @@
     tensors/<tensor root>-<bytes>  little-endian row-major bytes; leaves are padded with zeros,
                              so tensors that differ in how many zeros they end with share a root
     vectors/<vector root>    32-byte values one after another: the roots below a state or dataset
+    paths/<vector root>-<leaf>  one value of a vector and its siblings up to the root
     blobs/<sha256>           anything else
 
 Whatever is read is re-hashed before it is returned, so a store need not be trusted: the worst
@@ -19,10 +20,23 @@ import numpy as np
 from offchain.store.errors import NonCanonicalNan, WrongHash, WrongTensor
 from offchain.store.files import BLOCK_BYTES, Files, reported, write_atomically
 from protocol.execution import Dataset, State
-from protocol.merkle import compute_tensor_root, compute_vector_root
+from protocol.merkle import (
+    Tree,
+    compute_root_from_path,
+    compute_tensor_root,
+    compute_vector_root,
+)
 from protocol.program import Field, Program, Slot
 from protocol.program_file import FILE_BYTES_MAX, decode_program, encode_program
-from protocol.types import CANONICAL_NAN, Array, Dtype, Root, Shape, compute_size
+from protocol.types import (
+    CANONICAL_NAN,
+    Array,
+    Dtype,
+    Root,
+    Shape,
+    compute_ceil_log2,
+    compute_size,
+)
 from protocol.validation import validate
 
 Digest = bytes  # 32 bytes, SHA-256 of a blob
@@ -158,6 +172,22 @@ class Store:
             raise WrongHash(f"{key}: hashes to {compute_vector_root(values).hex()}")
         return values
 
+    def put_path(self, tree: Tree, leaf: int) -> None:
+        """Store one leaf of a vector's tree with its proof, and no other leaf but its sibling."""
+        values = (tree.get_node(0, leaf), *tree.get_path(leaf))
+        self.files.write(_get_path_key(tree.root, leaf), [b"".join(values)])
+
+    def get_path(self, root: Root, leaf: int, count: int) -> tuple[Root, tuple[Root, ...]]:
+        """(value, siblings) of a leaf of the vector of `count` values with that root."""
+        key = _get_path_key(root, leaf)
+        size = 32 * (1 + compute_ceil_log2(count))
+        data = b"".join(self.files.read_blocks(key, size, size))
+        value, *path = (Root(data[i : i + 32]) for i in range(0, size, 32))
+        found = compute_root_from_path(value, leaf, path)
+        if found != root:
+            raise WrongHash(f"{key}: hashes to {found.hex()}")
+        return value, tuple(path)
+
     # What the chain names.
 
     def put_program(self, program: Program) -> Root:
@@ -198,6 +228,10 @@ class Store:
 
 def _get_tensor_key(root: Root, size_bytes: int) -> str:
     return f"tensors/{root.hex()}-{size_bytes}"
+
+
+def _get_path_key(root: Root, leaf: int) -> str:
+    return f"paths/{root.hex()}-{leaf}"
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
