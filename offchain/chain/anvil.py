@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -23,9 +24,13 @@ ACCOUNTS = 20  # funded accounts of the well-known test mnemonic, which ape uses
 class Anvil:
     """A running anvil. Use as a context manager, or call `stop`."""
 
-    def __init__(self, log: Path | None = None):
-        """Start; raises `AnvilError` when there is no anvil or it does not come up."""
+    def __init__(self, log: Path | None = None, options: Sequence[str] = ()):
+        """Start; raises `AnvilError` when there is no anvil or it does not come up.
+
+        `options` are anvil's own, such as ("--chain-id", "5").
+        """
         self._log = log
+        self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
         binary = find_anvil()
         for _ in range(PORT_ATTEMPTS):
@@ -52,7 +57,7 @@ class Anvil:
         self._process = subprocess.Popen(
             # Cancun: what the contracts are compiled for.
             [binary, "--host", HOST, "--port", str(self.port), "--accounts", str(ACCOUNTS)]
-            + ["--hardfork", "cancun", "--silent"],
+            + ["--hardfork", "cancun", "--silent", *self._options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -1,175 +1,62 @@
-"""One deployment of Crux: its parameters, its addresses, and the file that remembers both.
+"""Creating the contracts.
 
-The contracts name each other by immutable addresses, in a circle (vault -> escrow -> game ->
-escrow). The circle is closed by prediction: an account's n-th contract creation has a known
-address, so all addresses are computed first and checked after each creation.
+They name each other by immutable addresses, in a circle (vault -> escrow -> game -> escrow). The
+circle is closed by prediction: an account's n-th contract creation has a known address, so all
+addresses are computed first and checked after each creation.
 """
 
-import json
-import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import rlp
-from eth_utils import is_checksum_address, keccak, to_canonical_address, to_checksum_address
+from eth_utils import keccak, to_canonical_address, to_checksum_address
+from web3 import Web3
 
-from offchain.chain.errors import ChainError, WrongNetwork
+from offchain.chain.contract import Contract, ask
+from offchain.chain.errors import ChainError, MissingFunds, WrongNetwork
+from offchain.chain.manifest import (
+    TOKEN,
+    BadManifest,
+    Code,
+    Compiler,
+    Deployment,
+    compute_values,
+    get_contracts,
+    read_deployment,
+)
+from offchain.chain.parameters import Beacon, Configuration, read_configuration
 from offchain.chain.records import Address
-from protocol.types import Seconds, Wei
+
+__all__ = [
+    "LOCAL",
+    "TOKEN",
+    "BadManifest",
+    "Configuration",
+    "Deployment",
+    "DeploymentFailed",
+    "compute_create_address",
+    "deploy",
+    "load_abi",
+    "load_project",
+    "read_configuration",
+    "read_deployment",
+    "wait_until_final",
+]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MANIFEST_VERSION = 1
-MANIFEST_BYTES_MAX = 2**16  # = 64 KiB; a manifest has about 1 KiB
+# Of all contracts and the test token together; the largest takes 5.5 million.
+GAS_TOTAL = 40 * 10**6
+# A chain that stands still for this many times what the confirmations should take.
+PATIENCE = 20
 
-# In the order of creation. An own token is created before them where none is named.
-CONTRACTS = (
-    "MapUnit",
-    "StepVerifier",
-    "StakeVault",
-    "RewardSplitter",
-    "TaskEscrow",
-    "ChallengeGame",
-)
-TOKEN = "TestToken"
+# For a chain of our own, whose clock the demo and the tests set forward.
+LOCAL = read_configuration("local")
 
 
 class DeploymentFailed(ChainError):
     """A contract was not created, or not where the others expect it."""
-
-
-class BadManifest(ChainError):
-    """The file does not describe a deployment."""
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What the constructors fix for good. The names are those of their arguments."""
-
-    # StakeVault
-    unbonding_seconds: Seconds
-    burned_bps: int
-    # TaskEscrow
-    min_stake: Wei
-    challenge_seconds: Seconds
-    max_lease_seconds: Seconds
-    max_reexecution_seconds: Seconds
-    # ChallengeGame
-    bond: Wei
-    worker_award_bps: int
-    worker_seconds: Seconds
-    challenger_seconds: Seconds
-    minimum_move_seconds: Seconds
-
-
-# For chains whose time costs money: a day to object, ten minutes to get any one move into a
-# block, and a worker that refutes itself loses half of its stake.
-DEFAULT = Parameters(
-    unbonding_seconds=Seconds(7 * 86_400),
-    burned_bps=5_000,
-    min_stake=Wei(100 * 10**18),
-    challenge_seconds=Seconds(86_400),
-    max_lease_seconds=Seconds(30 * 86_400),
-    max_reexecution_seconds=Seconds(86_400),
-    bond=Wei(100 * 10**18),
-    worker_award_bps=5_000,
-    worker_seconds=Seconds(86_400),
-    challenger_seconds=Seconds(86_400),
-    minimum_move_seconds=Seconds(600),
-)
-# For a chain of our own, whose clock the demo and the tests set forward.
-LOCAL = Parameters(
-    unbonding_seconds=Seconds(60),
-    burned_bps=5_000,
-    min_stake=Wei(10**18),
-    challenge_seconds=Seconds(600),
-    max_lease_seconds=Seconds(86_400),
-    max_reexecution_seconds=Seconds(3_600),
-    bond=Wei(10**18),
-    worker_award_bps=5_000,
-    worker_seconds=Seconds(1_200),
-    challenger_seconds=Seconds(1_200),
-    minimum_move_seconds=Seconds(60),
-)
-PRESETS = {"default": DEFAULT, "local": LOCAL}
-
-
-@dataclass(frozen=True)
-class Deployment:
-    """Where everything is. `block` is the first one: no event of the deployment is older."""
-
-    chain_id: int
-    block: int
-    token: Address
-    addresses: Mapping[str, Address]  # by contract name, see CONTRACTS
-    parameters: Parameters
-
-    def check(self, web3: Any) -> None:
-        """Raises `WrongNetwork` where another chain answers, or nobody is at an address."""
-        if (found := int(web3.eth.chain_id)) != self.chain_id:
-            raise WrongNetwork(
-                f"wrong network: the node serves chain {found}, "
-                f"the deployment is on chain {self.chain_id}"
-            )
-        for name, address in {TOKEN: self.token, **self.addresses}.items():
-            if not web3.eth.get_code(address):
-                raise WrongNetwork(
-                    f"wrong network: no {name} at {address} on chain {found}; "
-                    "was the local chain started anew?"
-                )
-
-    def write(self, path: Path) -> None:
-        """Write the manifest, all of it or nothing."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"version": MANIFEST_VERSION, **asdict(self)}, indent=2) + "\n"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(text)
-        os.replace(temporary, path)
-
-
-def read_deployment(path: Path) -> Deployment:
-    """The deployment that a manifest describes. Raises `BadManifest`."""
-    try:
-        if (size := path.stat().st_size) > MANIFEST_BYTES_MAX:
-            raise BadManifest(f"{path}: {size} bytes, a manifest has at most {MANIFEST_BYTES_MAX}")
-        content = json.loads(path.read_text())
-    except OSError as error:
-        raise BadManifest(f"{path}: {error.strerror}; `crux deploy` writes it") from error
-    except ValueError as error:
-        raise BadManifest(f"{path}: no JSON: {error}") from error
-    try:
-        if content["version"] != MANIFEST_VERSION:
-            raise BadManifest(f"{path}: version {content['version']}, expected {MANIFEST_VERSION}")
-        numbers = {
-            field.name: _check_number(path, field.name, content["parameters"][field.name])
-            for field in fields(Parameters)
-        }
-        return Deployment(
-            chain_id=_check_number(path, "chain_id", content["chain_id"]),
-            block=_check_number(path, "block", content["block"]),
-            token=_check_address(path, "token", content["token"]),
-            addresses={
-                name: _check_address(path, name, content["addresses"][name]) for name in CONTRACTS
-            },
-            parameters=Parameters(**numbers),  # type: ignore[arg-type]
-        )
-    except KeyError as error:
-        raise BadManifest(f"{path}: {error.args[0]} is missing") from error
-    except TypeError as error:
-        raise BadManifest(f"{path}: not a manifest of a deployment") from error
-
-
-def _check_number(path: Path, name: str, value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 2**256:
-        raise BadManifest(f"{path}: {name} is {value!r}, expected a number")
-    return value
-
-
-def _check_address(path: Path, name: str, value: Any) -> Address:
-    if not isinstance(value, str) or not is_checksum_address(value):
-        raise BadManifest(f"{path}: {name} is {value!r}, expected a checksummed address")
-    return Address(value)
 
 
 def compute_create_address(account: str, nonce: int) -> Address:
@@ -182,9 +69,12 @@ def compute_create_address(account: str, nonce: int) -> Address:
     )
 
 
-def compute_addresses(account: str, nonce: int) -> dict[str, Address]:
+def compute_addresses(account: str, nonce: int, beacon: Beacon) -> dict[str, Address]:
     """All contracts' addresses when the first of them is created with `nonce`."""
-    return {name: compute_create_address(account, nonce + i) for i, name in enumerate(CONTRACTS)}
+    return {
+        name: compute_create_address(account, nonce + i)
+        for i, name in enumerate(get_contracts(beacon))
+    }
 
 
 def load_project() -> Any:
@@ -201,54 +91,187 @@ def load_abi(name: str, project: Any = None) -> list[dict[str, Any]]:
 
 
 def deploy(
-    account: Any, parameters: Parameters, token: str | None = None, project: Any = None
+    account: Any,
+    configuration: Configuration,
+    token: str | None = None,
+    project: Any = None,
+    on_created: Callable[[str, Address], None] = lambda name, address: None,
 ) -> Deployment:
     """Create all contracts from an ape account on the connected network.
 
-    Without a token, the test token is created too, and the account can mint it.
-    Raises `DeploymentFailed`; what was created until then is without use.
+    Without a token, the test token is created too, and the account can mint it. `on_created`
+    hears of every contract.
+
+    Raises `WrongNetwork`, `MissingFunds` and `DeploymentFailed` before anything is sent;
+    `DeploymentFailed` also later, and what was created until then is of no use.
     """
     project = project or load_project()
-    block = int(account.provider.get_block("latest").number)
-    if token is None:
-        token = _create(account, project, TOKEN, {}).address
-    addresses = compute_addresses(str(account.address), int(account.nonce))
-    values: dict[str, Any] = {
-        "token": token,
-        "map_unit": addresses["MapUnit"],
-        "verifier": addresses["StepVerifier"],
-        "vault": addresses["StakeVault"],
-        "splitter": addresses["RewardSplitter"],
-        "escrow": addresses["TaskEscrow"],
-        "game": addresses["ChallengeGame"],
-        **asdict(parameters),
-    }
-    for name in CONTRACTS:
-        created = _create(account, project, name, values)
-        if created.address != addresses[name]:
+    provider = account.provider
+    check_network(provider.web3, configuration)
+    check_funds(provider.web3, str(account.address))
+    if token is not None:
+        check_token(provider.web3, token, configuration, load_abi(TOKEN, project))
+    block = int(provider.web3.eth.block_number)
+    created: dict[str, tuple[Address, str]] = {}
+
+    def create(name: str, values: Mapping[str, Any], expected: Address | None = None) -> Address:
+        address, transaction = _create(account, project, name, values, created)
+        created[name] = (address, transaction)
+        on_created(name, address)
+        if expected is not None and address != expected:
             raise DeploymentFailed(
-                f"{name} was created at {created.address}, the others expect it at "
-                f"{addresses[name]}: {account.address} sent another transaction in between; "
-                "deploy again"
+                f"{name} was created at {address}, the others expect it at {expected}: "
+                f"{account.address} sent another transaction in between; deploy again"
+                + _tell_created(created)
             )
+        return address
+
+    if token is None:
+        token = create(TOKEN, {})
+    addresses = compute_addresses(str(account.address), int(account.nonce), configuration.beacon)
+    values = compute_values(token, addresses, configuration)
+    for name, address in addresses.items():
+        create(name, values, address)
+    code = {
+        name: _read_code(provider.web3, address, transaction)
+        for name, (address, transaction) in created.items()
+    }
     return Deployment(
-        chain_id=int(account.provider.chain_id),
+        chain_id=int(provider.web3.eth.chain_id),
         block=block,
+        deployer=Address(str(account.address)),
         token=Address(str(token)),
         addresses=addresses,
-        parameters=parameters,
+        configuration=configuration,
+        compiler=get_compiler(project),
+        code=code,
     )
 
 
-def _create(account: Any, project: Any, name: str, values: Mapping[str, Any]) -> Any:
+def wait_until_final(web3: Web3, deployment: Deployment) -> None:
+    """Wait for the configured confirmations, then look again.
+
+    Raises `DeploymentFailed` where a reorganisation has taken something away, or the chain
+    stands still.
+    """
+    configuration = deployment.configuration
+    last = max(
+        int(
+            ask(name, lambda code=code: web3.eth.get_transaction_receipt(code.transaction))[  # type: ignore[misc]
+                "blockNumber"
+            ]
+        )
+        for name, code in deployment.code.items()
+    )
+    wanted = last + configuration.confirmations
+    period = configuration.block_seconds
+    limit = time.monotonic() + 60 + PATIENCE * configuration.confirmations * period
+    while (head := int(ask("block number", lambda: web3.eth.block_number))) < wanted:
+        if time.monotonic() > limit:
+            raise DeploymentFailed(
+                f"the chain stands at block {head}; {wanted} would confirm the deployment"
+            )
+        time.sleep(period)
+    for name, code in deployment.code.items():
+        address = deployment.token if name == TOKEN else deployment.addresses[name]
+        if _hash(ask(name, lambda at=address: web3.eth.get_code(at))) != code.runtime:  # type: ignore[misc]
+            raise DeploymentFailed(
+                f"{name} is no longer at {address}: the chain was reorganised; deploy again"
+            )
+
+
+# --- Before anything is sent ----------------------------------------------------------------------
+
+
+def check_network(web3: Web3, configuration: Configuration) -> None:
+    """Raises `WrongNetwork` where the parameters are meant for another chain."""
+    found = int(ask("chain id", lambda: web3.eth.chain_id))
+    if found not in configuration.chain_ids:
+        meant = " or ".join(map(str, configuration.chain_ids))
+        raise WrongNetwork(
+            f"wrong network: the node serves chain {found}, "
+            f"the parameters {configuration.name} are for chain {meant}"
+        )
+
+
+def check_funds(web3: Web3, account: str) -> None:
+    """Raises `MissingFunds` where the account cannot pay for all creations."""
+    address = to_checksum_address(account)
+    balance = int(ask("balance", lambda: web3.eth.get_balance(address)))
+    needed = GAS_TOTAL * int(ask("gas price", lambda: web3.eth.gas_price))
+    if balance < needed:
+        raise MissingFunds(
+            f"missing funds: account {account} has {Web3.from_wei(balance, 'ether'):.6f} ether, "
+            f"creating all contracts takes about {Web3.from_wei(needed, 'ether'):.6f}"
+        )
+
+
+def check_token(web3: Web3, token: str, configuration: Configuration, abi: Any) -> None:
+    """Raises `DeploymentFailed` where the token is none, or counts in other units."""
+    if not Web3.is_checksum_address(token):
+        raise DeploymentFailed(f"token {token!r}: expected a checksummed address")
+    try:
+        decimals = int(Contract(web3, "token", token, abi).read("decimals"))
+    except ChainError as error:
+        raise DeploymentFailed(f"token {token}: {error}") from error
+    if decimals != configuration.token_decimals:
+        raise DeploymentFailed(
+            f"token {token}: {decimals} decimals, but the amounts of {configuration.name} are "
+            f"written for {configuration.token_decimals}"
+        )
+
+
+def get_compiler(project: Any) -> Compiler:
+    """What this checkout compiles with."""
+    import vyper
+
+    return Compiler("vyper", vyper.__version__, str(project.config.vyper.evm_version))
+
+
+# --- Creating -------------------------------------------------------------------------------------
+
+
+def _create(
+    account: Any,
+    project: Any,
+    name: str,
+    values: Mapping[str, Any],
+    created: Mapping[str, tuple[Address, str]],
+) -> tuple[Address, str]:
+    """Address and transaction of a new contract."""
     container = getattr(project, name)
     # By name, so that nothing depends on the order in a constructor.
-    inputs = container.contract_type.constructor.inputs
-    arguments = [values[str(item.name).rstrip("_")] for item in inputs]
+    arguments = [values[key] for key in get_constructor(container.contract_type)]
     try:
-        return account.deploy(container, *arguments)
+        # Confirmations are awaited once, for all of them together.
+        instance = account.deploy(container, *arguments, required_confirmations=0)
+        return Address(str(instance.address)), str(instance.creation_metadata.txn_hash)
     except ChainError:
         raise
     except Exception as error:  # ape's providers raise whatever they like
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DeploymentFailed(f"{name} was not created: {reason}") from error
+        raise DeploymentFailed(
+            f"{name} was not created: {reason}{_tell_created(created)}"
+        ) from error
+
+
+def get_constructor(contract_type: Any) -> dict[str, str]:
+    """Arguments of the constructor without the trailing underscore, and their ABI types."""
+    return {str(i.name).rstrip("_"): str(i.type) for i in contract_type.constructor.inputs}
+
+
+def _tell_created(created: Mapping[str, tuple[Address, str]]) -> str:
+    if not created:
+        return "; nothing was created before"
+    places = ", ".join(f"{name} at {address}" for name, (address, _) in created.items())
+    return f"; what was created is of no use: {places}"
+
+
+def _read_code(web3: Web3, address: Address, transaction: str) -> Code:
+    creation = ask("creation", lambda: web3.eth.get_transaction(transaction)["input"])
+    runtime = ask("code", lambda: web3.eth.get_code(address))
+    return Code(transaction, _hash(creation), _hash(runtime))
+
+
+def _hash(code: bytes) -> str:
+    return Web3.to_hex(keccak(bytes(code)))

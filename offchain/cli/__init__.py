@@ -18,6 +18,8 @@ COMMANDS = {
     "challenger": "offchain.cli.agents:challenger",
     "disputes": "offchain.cli.disputes:disputes",
     "deploy": "offchain.cli.deploying:deploy_command",
+    "doctor": "offchain.cli.doctor:doctor",
+    "sources": "offchain.cli.doctor:sources",
     "demo": "offchain.cli.demo:demo",
     "conformance": "offchain.cli.conformance:conformance",
 }

@@ -5,8 +5,9 @@ from pathlib import Path
 import click
 
 from offchain.chain.client import Chain
-from offchain.chain.deployment import PRESETS, deploy
+from offchain.chain.deployment import check_network, deploy, wait_until_final
 from offchain.chain.network import Network, connect
+from offchain.chain.parameters import compute_warnings, list_configurations, read_configuration
 from offchain.chain.records import Address
 from offchain.cli.options import account_option, network_options
 
@@ -15,7 +16,14 @@ from offchain.cli.options import account_option, network_options
 @network_options
 @account_option
 @click.option("--token", help="ERC-20 for rewards, stakes and bonds; a test token by default.")
-@click.option("--preset", type=click.Choice(sorted(PRESETS)), default="default", show_default=True)
+@click.option(
+    "--parameters",
+    "source",
+    default="local",
+    show_default=True,
+    metavar="NAME|FILE",
+    help=f"What the contracts fix for good: {', '.join(list_configurations())}, or a file.",
+)
 @click.option(
     "--fund", "funds", multiple=True, metavar="ACCOUNT=AMOUNT", help="Whole test tokens to mint."
 )
@@ -24,26 +32,45 @@ def deploy_command(
     manifest: Path,
     account: str,
     token: str | None,
-    preset: str,
+    source: str,
     funds: tuple[str, ...],
 ) -> None:
     """Create all contracts and write the manifest. There is no owner and no upgrade."""
-    if manifest.exists():
-        raise click.UsageError(f"{manifest}: exists; name another file with --manifest")
+    check_manifest_is_new(manifest)
     if funds and token is not None:
         raise click.UsageError("--fund mints the test token, but --token names another")
+    configuration = read_configuration(source)
+    for warning in compute_warnings(configuration):
+        click.echo(f"warning: {warning}", err=True)
     with connect(network) as connected:
+        # Before the account is unlocked.
+        check_network(connected.web3, configuration)
         accounts = [_parse_fund(connected, text) for text in funds]
         signer = connected.load_signer(account)
-        deployment = deploy(signer.account, PRESETS[preset], token)  # type: ignore[attr-defined]
+        deployment = deploy(
+            signer.account,  # type: ignore[attr-defined]
+            configuration,
+            token,
+            on_created=tell_created,
+        )
         deployment.write(manifest)
-        chain = Chain.open(connected, deployment, signer)
-        for address, amount in accounts:
-            chain.token.mint(address, chain.token.parse(amount))
-    click.echo(f"token           {deployment.token}")
-    for name, address in deployment.addresses.items():
-        click.echo(f"{name:<15} {address}")
-    click.echo(f"manifest        {manifest}")
+        click.echo(f"{'manifest':<16} {manifest}")
+        wait_until_final(connected.web3, deployment)
+        if accounts:
+            chain = Chain.open(connected, deployment, signer)
+            for address, amount in accounts:
+                chain.token.mint(address, chain.token.parse(amount))
+
+
+def check_manifest_is_new(manifest: Path) -> None:
+    """Raises UsageError: a manifest is all that tells where a deployment is."""
+    if manifest.exists():
+        raise click.UsageError(f"{manifest}: exists; name another file with --manifest")
+
+
+def tell_created(name: str, address: Address) -> None:
+    """One line as soon as a contract is there."""
+    click.echo(f"{name:<16} {address}")
 
 
 def _parse_fund(network: Network, text: str) -> tuple[Address, str]:

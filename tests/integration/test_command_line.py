@@ -36,7 +36,7 @@ class Terminal:
 def terminal(chain, tmp_path) -> Terminal:
     terminal = Terminal(chain.provider.http_uri, tmp_path)
     funds = [part for n in range(3) for part in ("--fund", f"test:{n}=100")]
-    result = terminal.run("deploy", "--account", "test:0", "--preset", "local", *funds)
+    result = terminal.run("deploy", "--account", "test:0", "--parameters", "local", *funds)
     assert result.exit_code == 0, result.output
     return terminal
 

@@ -11,7 +11,7 @@ from offchain.agents.challenger import Challenger
 from offchain.agents.intents import Check, Take
 from offchain.agents.views import AgentView, ClaimView, TaskView
 from offchain.agents.worker_policy import WorkerPolicy
-from offchain.chain.deployment import DEFAULT
+from offchain.chain.parameters import read_configuration
 from offchain.chain.records import (
     NO_ADDRESS,
     Address,
@@ -143,7 +143,7 @@ def offer(**changes: Any) -> AgentView:
         TaskStatus.POSTED,
         reward=Wei(10**20),
         stake=Wei(10**20),
-        lease_seconds=DEFAULT.max_lease_seconds,
+        lease_seconds=read_configuration("sepolia").parameters.max_lease_seconds,
         expiry=Timestamp(10**9),
         worker=NO_ADDRESS,
         lease_end=Timestamp(0),
