@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boa
+from eth_utils import to_checksum_address
 
 from protocol.merkle import Tree, compute_vector_tree
 
@@ -51,36 +52,9 @@ LEASE_SECONDS = 1_800
 EXPIRY_SECONDS = 86_400
 
 
-STAND_IN = """
-# pragma version ==0.4.3
-_settled: HashMap[uint256, bool]
-@deploy
-def __init__():
-    pass
-@external
-@view
-def max_duration(seconds: uint256) -> uint256:
-    return 700 + 2 * seconds
-@external
-def process_claimed(claim_id: uint256):
-    pass
-@external
-@view
-def is_settled(claim_id: uint256) -> bool:
-    return self._settled[claim_id]
-@external
-def attest(claim_id: uint256, final_state_root: bytes32):
-    self._settled[claim_id] = True
-"""
-
-
 @cache
 def get_deployer(name: str) -> Any:
     """Compiled once in a session."""
-    if name in ("AuditLottery", "Availability", "BlockhashBeacon"):
-        # Until these contracts are here.
-        if not (CONTRACTS / f"{name}.vy").exists():
-            return boa.loads_partial(STAND_IN)
     return boa.load_partial(str(CONTRACTS / f"{name}.vy"))
 
 
@@ -305,4 +279,4 @@ def get_transfers(contract: Any) -> list[tuple[str, str, int]]:
 
 def get_callees(contract: Any) -> list[str]:
     """Whom the last call of `contract` has called itself, in this order."""
-    return [child.msg.to for child in contract._computation.children]
+    return [to_checksum_address(child.msg.to) for child in contract._computation.children]

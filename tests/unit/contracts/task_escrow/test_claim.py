@@ -5,12 +5,14 @@ import pytest
 
 from protocol.merkle import compute_node
 from tests.economy import (
-    CHALLENGE_SECONDS,
+    BOND,
     CLAIM_PENDING,
     CLAIMED,
     LEASE_SECONDS,
+    WINDOW_SECONDS,
     compute_claim_tree,
     compute_hash,
+    get_callees,
     get_event,
 )
 
@@ -22,11 +24,12 @@ def test_claim__proved__is_pending(economy, segments):
     claim_id = economy.claim(task_id)
     event = get_event(economy.escrow, "TaskClaimed")
     tree = compute_claim_tree(segments)
-    final, deadline = tree.get_node(0, segments - 1), boa.env.timestamp + CHALLENGE_SECONDS
+    now = boa.env.timestamp
+    final, deadline = tree.get_node(0, segments - 1), now + WINDOW_SECONDS
     assert (event["task_id"], event["claim_id"], event["worker"]) == (1, 1, economy.worker)
     assert (event["root"], event["final_state_root"]) == (tree.root, final)
     assert event["challenge_deadline"] == deadline
-    expected = (task_id, economy.worker, tree.root, final, deadline, 0, CLAIM_PENDING)
+    expected = (task_id, economy.worker, tree.root, final, now, deadline, 0, CLAIM_PENDING)
     assert economy.escrow.claim_of(claim_id) == expected
     task = economy.escrow.task_of(task_id)
     assert (task.status, task.claim_id) == (CLAIMED, claim_id)
@@ -39,7 +42,49 @@ def test_claim__largest_tree__needs_twenty_siblings(economy):
     path = [compute_hash(f"sibling {i}") for i in range(20)]
     for sibling in path:
         node = compute_node(sibling, node)
-    economy.escrow.claim(task_id, node, leaf, path, sender=economy.worker)
+    digest = economy.digest_of(task_id)
+    economy.escrow.claim(task_id, digest, node, leaf, path, sender=economy.worker)
+
+
+def test_claim__long_reexecution__moves_the_deadline_twice_as_far(economy):
+    economy.terms = replace(economy.terms, reexecution_seconds=61)
+    claim_id = economy.claimed()
+    deadline = economy.escrow.claim_of(claim_id).challenge_deadline
+    assert deadline == boa.env.timestamp + WINDOW_SECONDS + 2
+    audits = economy.lottery.max_duration(61)
+    assert deadline == boa.env.timestamp + audits + economy.escrow.challenge_seconds()
+
+
+def test_claim__audit_budget__starts_the_lottery(economy):
+    task_id = economy.post(audit_budget=1)
+    economy.assign(task_id)
+    economy.claim(task_id)
+    assert get_callees(economy.escrow).count(economy.lottery.address) == 2
+
+
+def test_claim__no_audit_budget__leaves_the_lottery_alone(economy):
+    task_id = economy.post()
+    economy.assign(task_id)
+    economy.claim(task_id)
+    assert get_callees(economy.escrow).count(economy.lottery.address) == 1  # max_duration
+
+
+def test_claim__budget_spent_on_earlier_claims__leaves_the_lottery_alone(economy):
+    claim_id = economy.claimed(audit_budget=5)
+    economy.hook("pay_audit", claim_id, economy.auditor, 5)
+    economy.hook("process_unavailable", claim_id)
+    economy.assign(1)
+    economy.claim(1)
+    assert get_callees(economy.escrow).count(economy.lottery.address) == 1
+
+
+def test_claim__another_task_with_that_number__reverts(economy):
+    task_id, other = economy.post(), economy.post(bond=BOND + 1)
+    economy.assign(task_id)
+    tree = compute_claim_tree()
+    arguments = (tree.root, tree.get_node(0, 4), tree.get_path(4))
+    with boa.reverts("escrow: another task"):
+        economy.escrow.claim(task_id, economy.digest_of(other), *arguments, sender=economy.worker)
 
 
 def test_claim__false_final_state__reverts(economy):
@@ -47,7 +92,7 @@ def test_claim__false_final_state__reverts(economy):
     economy.assign(task_id)
     tree = compute_claim_tree()
     leaf, path = tree.get_node(0, 4), tree.get_path(4)
-    message = "escrow: final state not in claim"
+    message, digest = "escrow: final state not in claim", economy.digest_of(task_id)
     attempts = [
         (tree.root, compute_hash("other"), path),  # not in the tree
         (tree.root, tree.get_node(0, 3), tree.get_path(3)),  # an earlier state
@@ -58,7 +103,7 @@ def test_claim__false_final_state__reverts(economy):
     ]
     for root, final, siblings in attempts:
         with boa.reverts(message):
-            economy.escrow.claim(task_id, root, final, siblings, sender=economy.worker)
+            economy.escrow.claim(task_id, digest, root, final, siblings, sender=economy.worker)
 
 
 def test_claim__at_the_end_of_the_lease__is_the_last_moment(economy):
@@ -99,9 +144,5 @@ def test_subject_of__claim__is_the_claim_and_the_terms_of_its_task(economy):
         terms.segments,
         terms.segment_length,
         terms.reexecution_seconds,
+        BOND,
     )
-
-
-def test_subject_of__no_such_claim__is_refused(economy):
-    with boa.reverts("escrow: unknown claim"):
-        economy.escrow.subject_of(1)

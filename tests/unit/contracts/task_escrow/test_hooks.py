@@ -5,11 +5,11 @@ import pytest
 
 from tests.economy import (
     BURN_ADDRESS,
-    CHALLENGE_SECONDS,
     CLAIM_SLASHED,
     EXPIRY_SECONDS,
     POSTED,
     REWARD,
+    WINDOW_SECONDS,
     ZERO_ADDRESS,
     get_event,
     get_transfers,
@@ -21,7 +21,7 @@ BURNED, AWARDED = 61, 40  # 6,000 basis points of a stake of 101
 def test_process_game_opened__in_the_window__counts(economy):
     claim_id = economy.claimed()
     economy.hook("process_game_opened", claim_id)
-    boa.env.time_travel(seconds=CHALLENGE_SECONDS)
+    boa.env.time_travel(seconds=WINDOW_SECONDS)
     economy.hook("process_game_opened", claim_id)
     assert economy.escrow.claim_of(claim_id).open_games == 2
     boa.env.time_travel(seconds=1)
@@ -56,7 +56,26 @@ def test_process_worker_lost__refuted__slashes_and_reopens(economy):
     assert (claim.status, claim.open_games) == (CLAIM_SLASHED, 0)
     task = escrow.task_of(1)
     assert (task.status, task.worker, task.lease_end, task.claim_id) == (POSTED, ZERO_ADDRESS, 0, 0)
-    assert task.reward == escrow.total_escrowed() == economy.token.balanceOf(escrow) == REWARD
+    assert (task.reward, task.posted_at) == (0, boa.env.timestamp)
+    assert escrow.total_escrowed() == economy.token.balanceOf(escrow) == REWARD
+
+
+def test_process_worker_lost__challenger_is_a_node__pays_its_payout(economy):
+    claim_id = economy.claimed()
+    payout = economy.register(economy.challenger)
+    economy.hook("process_game_opened", claim_id)
+    economy.hook("process_worker_lost", claim_id, economy.challenger)
+    assert get_event(economy.escrow, "ClaimSlashed")["challenger"] == economy.challenger
+    assert economy.splitter.owed_to(payout) == AWARDED
+    assert economy.splitter.owed_to(economy.challenger) == 0
+
+
+def test_process_worker_lost__audit_budget__stays_with_the_task(economy):
+    claim_id = economy.claimed(audit_budget=77)
+    economy.hook("process_game_opened", claim_id)
+    economy.hook("process_worker_lost", claim_id, economy.challenger)
+    assert economy.escrow.task_of(1).audit_budget == 77
+    assert economy.escrow.total_escrowed() == REWARD + 77
 
 
 def test_process_worker_lost__reopened_task__is_done_by_another(economy):
@@ -67,11 +86,11 @@ def test_process_worker_lost__reopened_task__is_done_by_another(economy):
     economy.assign(1, honest)
     second = economy.claim(1, honest)
     assert second == claim_id + 1
-    boa.env.time_travel(seconds=CHALLENGE_SECONDS + 1)
+    economy.pass_window(second)
     with boa.reverts("escrow: claim not pending"):
         economy.escrow.finalise(claim_id)
     economy.escrow.finalise(second)
-    assert economy.splitter.owed_to(honest) == REWARD
+    assert economy.owed_to(honest) == REWARD
 
 
 def test_process_worker_lost__reopened_after_expiry__is_refunded(economy):
@@ -131,8 +150,9 @@ def test_process_worker_lost__no_game__reverts(economy):
 )
 def test_hooks__stranger_or_unknown_claim__reverts(economy, name, rest):
     claim_id = economy.claimed()
-    with boa.reverts("escrow: not game"):
-        getattr(economy.escrow, name)(claim_id, *rest, sender=economy.worker)
+    for stranger in (economy.worker, economy.lottery.address, economy.availability.address):
+        with boa.reverts("escrow: not game"):
+            getattr(economy.escrow, name)(claim_id, *rest, sender=stranger)
     for unknown in (0, claim_id + 1):
         with boa.reverts("escrow: unknown claim"):
             economy.hook(name, unknown, *rest)

@@ -1,19 +1,29 @@
-"""cancel and expire: how a reward goes back to its submitter."""
+"""cancel and expire: how a reward and its audit budget go back to their submitter."""
 
 import boa
 
-from tests.economy import CANCELLED, EXPIRED, EXPIRY_SECONDS, REWARD, get_event, get_transfers
+from tests.economy import (
+    CANCELLED,
+    EXPIRED,
+    EXPIRY_SECONDS,
+    REWARD,
+    get_event,
+    get_transfers,
+)
+
+BUDGET = 77
 
 
 def assert_refunded(economy, event):
     escrow = economy.escrow
-    assert get_event(escrow, event)["refund"] == REWARD
-    assert get_transfers(escrow) == [(escrow.address, economy.submitter, REWARD)]
+    assert get_event(escrow, event)["refund"] == REWARD + BUDGET
+    assert get_transfers(escrow) == [(escrow.address, economy.submitter, REWARD + BUDGET)]
+    assert escrow.task_of(1).audit_budget == 0
     assert escrow.total_escrowed() == economy.token.balanceOf(escrow) == 0
 
 
 def test_cancel__posted__refunds(economy):
-    task_id = economy.post()
+    task_id = economy.post(audit_budget=BUDGET)
     economy.escrow.cancel(task_id, sender=economy.submitter)
     assert_refunded(economy, "TaskCancelled")
     assert economy.escrow.task_of(task_id).status == CANCELLED
@@ -33,7 +43,7 @@ def test_cancel__refused__reverts(economy):
 
 
 def test_expire__after_the_expiry__refunds(economy):
-    task_id = economy.post()
+    task_id = economy.post(audit_budget=BUDGET)
     boa.env.time_travel(seconds=EXPIRY_SECONDS)
     with boa.reverts("escrow: not expired"):
         economy.escrow.expire(task_id)
@@ -43,6 +53,28 @@ def test_expire__after_the_expiry__refunds(economy):
     assert economy.escrow.task_of(task_id).status == EXPIRED
     with boa.reverts("escrow: not posted"):
         economy.escrow.expire(task_id)
+
+
+def test_cancel__auction__pays_the_maximum_back(economy):
+    task_id = economy.post(min_reward=1, max_reward=REWARD, auction_seconds=50)
+    economy.escrow.cancel(task_id, sender=economy.submitter)
+    assert economy.token.balanceOf(economy.submitter) == REWARD
+
+
+def test_cancel__budget_partly_spent__pays_the_rest_back(economy):
+    claim_id = economy.claimed(audit_budget=BUDGET)
+    economy.hook("pay_audit", claim_id, economy.auditor, 7)
+    economy.hook("process_unavailable", claim_id)
+    economy.escrow.cancel(1, sender=economy.submitter)
+    assert get_event(economy.escrow, "TaskCancelled")["refund"] == REWARD + BUDGET - 7
+    assert economy.escrow.total_escrowed() == economy.token.balanceOf(economy.escrow) == 0
+
+
+def test_cancel__after_an_audit_default__pays_the_award_too(economy):
+    claim_id = economy.claimed()
+    economy.hook("process_audit_default", claim_id)
+    economy.escrow.cancel(1, sender=economy.submitter)
+    assert economy.token.balanceOf(economy.submitter) == REWARD + 40
 
 
 def test_expire__somebody_works__reverts(economy):
