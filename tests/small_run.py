@@ -12,6 +12,7 @@ from offchain.demo.acts import build_terms
 from offchain.store.artifacts import Store
 from offchain.store.bundles import save_bundle
 from protocol.execution import Dataset
+from protocol.validation import validate
 
 CONTEXT = 8
 VOCABULARY = 16
@@ -44,4 +45,5 @@ def save_small_task(
     """Store the task's artifacts; returns its terms."""
     captured, dataset = capture_small_gpt(), build_small_dataset()
     roots = save_bundle(store, captured.program, captured.genesis, dataset)
-    return build_terms(roots, dataset.records, segments, segment_length)
+    operations = validate(captured.program).operations
+    return build_terms(roots, dataset.records, segments, segment_length, operations)

@@ -26,12 +26,13 @@ from offchain.agents.intents import (
 )
 from offchain.agents.views import AgentView, AuditView, ClaimView
 from offchain.chain.client import Chain
-from offchain.chain.lottery import Stretch, compute_commitment
+from offchain.chain.lottery import Stretch
 from offchain.chain.records import ClaimId
 from offchain.chain.registry import Role
 from offchain.runner.training import Progress
 from offchain.store.errors import ArtifactMissing
 from protocol.execution import State
+from protocol.sortition import compute_commitment
 from protocol.types import Root, Wei
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ from offchain.agents.intents import (
 )
 from offchain.agents.views import AgentView, AuditView, ClaimView
 from offchain.agents.worker_policy import decide_money
-from offchain.chain.lottery import AuditStatus, count_stretches
+from offchain.chain.lottery import AuditStatus
 from offchain.chain.records import ClaimId, ClaimStatus, TaskId
+from protocol.sortition import count_stretches
 from protocol.types import Wei
 
 PENALTIES_STAKED = 4  # by default: audits that may be open at the same time

@@ -1,10 +1,14 @@
-"""A challenger that contests the truth. It exists for the demo and the tests: it must lose."""
+"""Those who do not look: a challenger that contests the truth, an auditor that copies.
+
+They exist for the demo and the tests: they must lose.
+"""
 
 from random import Random
 
+from offchain.agents.auditor import Auditor, get_audit
 from offchain.agents.bench import Bench
 from offchain.agents.challenger import Challenger
-from offchain.agents.intents import Play
+from offchain.agents.intents import Commit, Intent, Play, Reveal
 from offchain.agents.views import ClaimView
 from offchain.chain.client import Chain
 from offchain.chain.games import GameView
@@ -34,6 +38,29 @@ class MaliciousChallenger(Challenger):
         child = self._random.randrange(_count_children(view))
         path = tuple(compute_vector_tree(view.nodes).get_path(child))
         return moves.Pick(view.game.move, child, view.nodes[child], path)
+
+
+class CopyingAuditor(Auditor):
+    """Executes nothing: commits to what another auditor committed to, and shows what it showed."""
+
+    def act(self, intent: Intent) -> bool:
+        """Copies in place of working; everything else is as ever."""
+        lottery = self.chain.lottery
+        match intent:
+            case Commit():
+                others = lottery.get_events("AuditCommitted", claim_id=intent.view.claim.id)
+                if not others:
+                    return False
+                lottery.commit(intent.view.claim.id, others[0].values["commitment"])
+            case Reveal():
+                # The leaf is open for everybody to see, but the salt is not, and even with it the
+                # commitment holds another's address.
+                audit = get_audit(intent.view)
+                assert audit.leaf is not None
+                lottery.reveal(intent.view.claim.id, audit.leaf, self.compute_salt(intent.view))
+            case _:
+                return super().act(intent)
+        return True
 
 
 def _count_children(view: GameView) -> int:

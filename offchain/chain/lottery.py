@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from hashlib import sha256
 
 from offchain.chain.access import Bound
 from offchain.chain.records import (
@@ -69,16 +68,6 @@ class Stretch:
 
     first: int
     last: int
-
-
-def compute_commitment(state_root: Root, auditor: Address, salt: bytes) -> bytes:
-    """sha256(state root || auditor, 20 bytes || salt)."""
-    return sha256(state_root + bytes.fromhex(auditor[2:]) + salt).digest()
-
-
-def count_stretches(segments: int) -> int:
-    """Stretches of a claim; a claim of one or two segments has none."""
-    return (segments - 1) // 2
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,9 @@ class Role(IntFlag):
         return " and ".join(str(role.name).lower() for role in Role if role in self) or "retired"
 
 
+NO_ROLE = Role(0)  # not registered, or retired
+
+
 @dataclass(frozen=True)
 class Node:
     """What a node says of itself. Without roles it is not registered, or retired."""

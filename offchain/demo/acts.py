@@ -1,26 +1,35 @@
 """What happens in the demo: a task is posted, done honestly, done dishonestly, contested."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from offchain.agents.agent import Agent
+from offchain.agents.auditor import Auditor
 from offchain.agents.challenger import Challenger
 from offchain.agents.faults import Lie
-from offchain.agents.malice import MaliciousChallenger
+from offchain.agents.malice import CopyingAuditor, MaliciousChallenger
 from offchain.agents.worker import Worker
+from offchain.agents.worker_policy import WorkerPolicy
 from offchain.chain.games import GameView, Verdict
+from offchain.chain.lottery import AuditStatus
 from offchain.chain.records import (
     Balances,
+    Claim,
     ClaimId,
+    ClaimStatus,
     GameId,
+    Offer,
     Share,
     TaskId,
     TaskStatus,
     Terms,
     Timestamp,
 )
+from offchain.chain.registry import NO_ROLE, Role
 from offchain.chain.sender import Receipt
+from offchain.chain.splitter import compute_worker_part
 from offchain.demo.town import Person, Town
 from offchain.runner.training import Progress, Reported
 from offchain.store.bundles import Roots
@@ -30,10 +39,26 @@ from protocol.types import Seconds, Seed, Wei
 
 REWARD = Wei(10 * 10**18)
 STAKE = Wei(2 * 10**18)
+BOND = Wei(10**18)
 LEASE_SECONDS = Seconds(3_600)
 EXPIRY_SECONDS = 86_400
 REEXECUTION_SECONDS = Seconds(600)
+# Everybody whom most acts need, with what they are registered as.
+PEOPLE = {
+    "submitter": NO_ROLE,
+    "worker": Role.WORKER,
+    "data provider": NO_ROLE,
+    "treasury": NO_ROLE,
+    "challenger": NO_ROLE,
+}
 SHARES_BPS = {"data provider": 1_000, "treasury": 500}
+AUDIT_BUDGET = Wei(5 * 10**18)  # with two audits on average and one attestation, fees of one token
+ATTESTATIONS = 1
+# The auction of the honest run: the worker takes nothing below what REWARD leaves it.
+AUCTION_LOW = Wei(5 * 10**18)
+AUCTION_HIGH = Wei(15 * 10**18)
+AUCTION_SECONDS = Seconds(600)
+AUCTION_LOOK_SECONDS = Seconds(60)
 ROUNDS_MAX = 200  # of ticks; a dispute takes about 20
 
 
@@ -46,6 +71,7 @@ class Honest:
     """The honest run's figures."""
 
     task_id: TaskId
+    prices: list[tuple[int, Wei]] = field(default_factory=list)  # the auction by seconds
     losses: list[tuple[int, float]] = field(default_factory=list)  # after which step
     weights: Path = Path()
     before: Mapping[str, Balances] = field(default_factory=dict)
@@ -67,8 +93,22 @@ class Dispute:
     burned: Wei  # since the demo began
 
 
-def build_terms(roots: Roots, records: int, segments: int, segment_length: int) -> Terms:
-    """Terms of a run in the demo."""
+@dataclass
+class Audited:
+    """An audited claim, as it ended."""
+
+    segments: tuple[int, int]  # the auditor's stretch
+    fee: Wei
+    statuses: Mapping[str, AuditStatus]
+    before: Mapping[str, Balances]
+    after: Mapping[str, Balances]
+    burned: Wei  # since the demo began
+
+
+def build_terms(
+    roots: Roots, records: int, segments: int, segment_length: int, operations: int
+) -> Terms:
+    """Terms of a run in the demo; `operations` of one step."""
     return Terms(
         roots.program,
         roots.genesis,
@@ -78,48 +118,92 @@ def build_terms(roots: Roots, records: int, segments: int, segment_length: int) 
         segments,
         segment_length,
         REEXECUTION_SECONDS,
+        operations,
     )
 
 
-def post(town: Town, terms: Terms) -> TaskId:
-    """The submitter offers a task."""
+def build_offer(now: Timestamp, **changes: Any) -> Offer:
+    """An offer with the reward fixed and without audits; `changes` replace fields by name."""
+    offer = Offer(
+        min_reward=REWARD,
+        max_reward=REWARD,
+        auction_seconds=Seconds(0),
+        audit_budget=Wei(0),
+        attestations=0,
+        stake=STAKE,
+        bond=BOND,
+        lease_seconds=LEASE_SECONDS,
+        heartbeat_seconds=LEASE_SECONDS,
+        expiry=Timestamp(now + EXPIRY_SECONDS),
+    )
+    return replace(offer, **changes)
+
+
+def post(town: Town, terms: Terms, **changes: Any) -> TaskId:
+    """The submitter offers a task; `changes` are those of `build_offer`."""
     submitter = town.people["submitter"]
     chain = submitter.chain
     chain.access.refresh()
-    chain.token.check_balance("submitter", submitter.address, REWARD)
-    chain.token.ensure_allowance(chain.escrow.address, REWARD)
+    offer = build_offer(chain.access.time, **changes)
+    chain.token.check_balance("submitter", submitter.address, offer.escrowed)
+    chain.token.ensure_allowance(chain.escrow.address, offer.escrowed)
     shares = [Share(town.people[name].address, bps) for name, bps in SHARES_BPS.items()]
-    expiry = Timestamp(chain.access.time + EXPIRY_SECONDS)
-    task_id, _ = chain.escrow.post(terms, REWARD, STAKE, LEASE_SECONDS, expiry, shares)
+    task_id, _ = chain.escrow.post(terms, offer, shares)
     return task_id
 
 
 def run_honest(town: Town, terms: Terms, progress: Progress) -> Honest:
-    """The worker does a task, nobody objects, everybody is paid, the submitter fetches."""
+    """The worker waits for its price and does a task, nobody objects, everybody is paid."""
     before = town.get_balances()
-    result = Honest(post(town, terms), before=before)
+    auction = {"min_reward": AUCTION_LOW, "max_reward": AUCTION_HIGH}
+    task_id = post(town, terms, auction_seconds=AUCTION_SECONDS, **auction)
+    result = Honest(task_id, before=before)
 
     def watch(done: int, steps: int, reported: Reported) -> None:
         result.losses.append((done, reported["loss"]))
         progress(done, steps, reported)
 
     person = town.people["worker"]
-    worker = Worker(person.chain, person.bench, progress=watch)
-    settle(town, worker, is_over=lambda: is_status(town, result.task_id, TaskStatus.CLAIMED))
-    finish(town, result.task_id, worker)
-    for name in SHARES_BPS:
-        town.people[name].chain.splitter.withdraw()
+    shares = town.bank.splitter.get_split(task_id)
+    policy = WorkerPolicy(reward_min=compute_worker_part(REWARD, shares))
+    worker = Worker(person.chain, person.bench, policy, progress=watch)
+    run_auction(town, result, worker)
+    settle(town, worker, is_over=lambda: is_status(town, task_id, TaskStatus.CLAIMED))
+    finish(town, task_id, worker)
+    collect_shares(town)
     submitter = town.people["submitter"]
     result.weights = town.folder / "weights.safetensors"
     submitter.chain.access.refresh()
-    fetch_weights(submitter.chain, town.store, result.task_id, result.weights)
+    # What the auction left over.
+    submitter.chain.splitter.withdraw(submitter.address)
+    fetch_weights(submitter.chain, town.store, task_id, result.weights)
     result.after = town.get_balances()
     return result
 
 
+def run_auction(town: Town, result: Honest, worker: Worker) -> None:
+    """Let the reward rise until the worker takes the task."""
+    for _ in range(AUCTION_SECONDS // AUCTION_LOOK_SECONDS + 1):
+        town.bank.access.refresh()
+        elapsed = town.bank.access.time - town.bank.escrow.get_task(result.task_id).posted_at
+        result.prices.append((elapsed, town.bank.escrow.get_price(result.task_id)))
+        worker.tick()
+        if not is_status(town, result.task_id, TaskStatus.POSTED):
+            return
+        town.pass_time(AUCTION_LOOK_SECONDS)
+    raise DemoFailed(f"task {result.task_id}: nobody took it")
+
+
+def collect_shares(town: Town) -> None:
+    """Who has a share of the reward takes it."""
+    for name in SHARES_BPS:
+        chain = town.people[name].chain
+        chain.splitter.withdraw(chain.access.address)
+
+
 def run_lie(town: Town, terms: Terms, lie: Lie, progress: Progress) -> Dispute:
     """A dishonest worker takes a task; the challenger finds out and plays it down."""
-    liar, watcher = town.add(f"liar ({lie.name})"), town.people["challenger"]
+    liar, watcher = town.add(f"liar ({lie.name})", Role.WORKER), town.people["challenger"]
     liar.bench.build_strategy = lie.build
     before = town.get_balances()
     task_id = post(town, terms)
@@ -151,10 +235,46 @@ def run_malice(town: Town, terms: Terms, progress: Progress, seed: int = 0) -> D
     dispute = collect(
         town, "malicious challenger", description, task_id, claim_id, person, attacker, before
     )
-    for name in SHARES_BPS:
-        town.people[name].chain.splitter.withdraw()
+    collect_shares(town)
     dispute.after = town.get_balances()
     return dispute
+
+
+def run_audit(town: Town, terms: Terms, progress: Progress) -> Audited:
+    """An honest claim is audited, by an honest auditor and by one that copies."""
+    honest, copier = town.people["auditor"], town.people["copying auditor"]
+    auditors = (
+        Auditor(honest.chain, honest.bench, progress=progress),
+        CopyingAuditor(copier.chain, copier.bench),
+    )
+    before = town.get_balances()
+    settle(town, *auditors, is_over=lambda: False)
+    # Stake counts for later claims only.
+    town.pass_time(Seconds(town.deployment.parameters.warmup_seconds + 1))
+    task_id = post(town, terms, audit_budget=AUDIT_BUDGET, attestations=ATTESTATIONS)
+    person = town.people["worker"]
+    worker = Worker(person.chain, person.bench, progress=progress)
+    settle(town, worker, is_over=lambda: is_status(town, task_id, TaskStatus.CLAIMED))
+    claim_id = get_claim_id(town, task_id)
+    # The draw, the commitments, the leaf, the reveals: one after the other as time passes.
+    settle(town, worker, *auditors, is_over=lambda: False)
+    finish(town, task_id, worker)
+    settle(town, *auditors, is_over=lambda: False)
+    collect_shares(town)
+    submitter = town.people["submitter"]
+    submitter.chain.splitter.withdraw(submitter.address)
+    lottery = town.bank.lottery
+    town.bank.access.refresh()
+    stretch = lottery.get_stretch(claim_id, honest.address)
+    people = {"auditor": honest, "copying auditor": copier}
+    return Audited(
+        (stretch.first, stretch.last),
+        lottery.get_draw(claim_id).fee,
+        {name: lottery.get_audit(claim_id, p.address).status for name, p in people.items()},
+        before,
+        town.get_balances(),
+        town.get_burned(),
+    )
 
 
 # --- What acts are made of ------------------------------------------------------------------------
@@ -179,21 +299,48 @@ def settle(town: Town, *agents: Agent, is_over: Callable[[], bool]) -> None:
 
 def finish(town: Town, task_id: TaskId, worker: Worker) -> None:
     """Let the window pass; the worker finalises and withdraws."""
-    town.pass_time(Seconds(town.deployment.parameters.challenge_seconds + 1))
+    claim = town.bank.escrow.get_claim(get_claim_id(town, task_id))
+    town.pass_time(Seconds(claim.challenge_deadline - town.bank.access.time + 1))
     settle(town, worker, is_over=lambda: False)
     if not is_status(town, task_id, TaskStatus.FINALISED):
         raise DemoFailed(f"task {task_id} was not finalised")
 
 
 def pass_deadline(town: Town) -> bool:
-    """Where a game waits for somebody silent, let the clock run out; whether there was one."""
+    """Let time run to where a game or an audit goes on; whether there was such a time."""
     town.bank.access.refresh()
-    for game_id in town.bank.games.get_game_ids():
+    now, bank = town.bank.access.time, town.bank
+    for game_id in bank.games.get_game_ids():
         view = get_game(town, game_id)
         if view.game.stage is not Stage.ENDED:
-            town.pass_time(Seconds(compute_deadline(view.game) - town.bank.access.time + 1))
+            town.pass_time(Seconds(compute_deadline(view.game) - now + 1))
+            return True
+    for claim_id in bank.escrow.get_claim_ids():
+        claim = bank.escrow.get_claim(claim_id)
+        if claim.status is not ClaimStatus.PENDING:
+            continue
+        draw = bank.lottery.get_draw(claim_id)
+        deadlines = (draw.commit_deadline, draw.open_deadline, draw.reveal_deadline)
+        is_waited_for = draw.is_drawn and draw.commitments > 0
+        if later := [time for time in deadlines if is_waited_for and time >= now]:
+            town.pass_time(Seconds(min(later) - now + 1))
+            return True
+        # The block that decides the draw has to come.
+        if is_awaiting_seed(town, claim):
+            town.pass_time(Seconds(1))
             return True
     return False
+
+
+def is_awaiting_seed(town: Town, claim: Claim) -> bool:
+    """Whether auditors wait to be drawn for a claim."""
+    bank = town.bank
+    return (
+        bank.escrow.get_task(claim.task_id).audit_budget > 0
+        and bank.lottery.get_total_stake() > 0
+        and not bank.lottery.get_draw(claim.id).is_drawn
+        and bank.access.time <= claim.claimed_at + bank.lottery.draw_seconds
+    )
 
 
 def is_status(town: Town, task_id: TaskId, status: TaskStatus) -> bool:
@@ -268,3 +415,10 @@ def check_dispute(dispute: Dispute, worker_wins: bool) -> None:
     expected = "WORKER_WON" if worker_wins else "CHALLENGER_WON"
     if outcome != expected:
         raise DemoFailed(f"{dispute.title}: {outcome}, expected {expected}")
+
+
+def check_audit(audited: Audited) -> None:
+    """Raises `DemoFailed` where work is not paid, or copying is."""
+    expected = {"auditor": AuditStatus.PAID, "copying auditor": AuditStatus.PUNISHED}
+    if audited.statuses != expected:
+        raise DemoFailed(f"audits ended as {audited.statuses}, expected {expected}")

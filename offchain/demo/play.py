@@ -10,13 +10,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from offchain.agents.faults import build_lies
+from offchain.chain.registry import Role
 from offchain.demo import acts, model, report
 from offchain.demo.town import Town, found_town
 from offchain.runner.training import Reported
 from offchain.store.bundles import save_bundle
+from protocol.validation import validate
 
 STEPS, SEGMENTS = 200, 8
 SHORT_STEPS, SHORT_SEGMENTS = 16, 4
+AUDIT_SEGMENTS, AUDIT_SEGMENT_LENGTH = 5, 3
 LIE_STEP = 9
 SILENT_AFTER = 12  # moves: the liar that skips steps stops answering there
 WIDTH = 110
@@ -56,14 +59,15 @@ def _play(
     show: Callable[..., None],
     phases: list[tuple[str, float]],
 ) -> None:
-    names = ("submitter", "worker", "data provider", "treasury", "challenger")
-    for name in (*names, "malicious challenger"):
-        town.add(name)
+    for name, roles in acts.PEOPLE.items():
+        town.add(name, roles)
+    town.add("malicious challenger")
     with _phase(phases, "capture"), bars.step("capture of the model"):
         lesson = model.prepare_lesson()
         program, dataset = lesson.captured.program, lesson.dataset
         roots = save_bundle(town.store, program, lesson.captured.genesis, dataset)
-    terms = acts.build_terms(roots, dataset.records, SEGMENTS, STEPS // SEGMENTS)
+    operations = validate(program).operations
+    terms = acts.build_terms(roots, dataset.records, SEGMENTS, STEPS // SEGMENTS, operations)
     show(report.show_submission, lesson, STEPS)
 
     with _phase(phases, "honest run"), bars.count("honest training", STEPS) as advance:
@@ -81,6 +85,14 @@ def _play(
     token = town.bank.token
     show(report.show_honest, token, honest, losses, sample)
 
+    audited = replace(terms, segments=AUDIT_SEGMENTS, segment_length=AUDIT_SEGMENT_LENGTH)
+    for name in ("auditor", "copying auditor"):
+        town.add(name, Role.AUDITOR)
+    with _phase(phases, "audit"), bars.count("audited training", None) as advance:
+        audit = acts.run_audit(town, audited, advance)
+    acts.check_audit(audit)
+    show(report.show_audit, token, audit)
+
     short = replace(terms, segments=SHORT_SEGMENTS, segment_length=SHORT_STEPS // SHORT_SEGMENTS)
     layer = f"blocks.{lesson.config.layers - 1}.mlp.fc.weight"
     lies = build_lies(LIE_STEP, layer, f"optimizer.{layer}.exp_avg", "matmul")
@@ -90,11 +102,11 @@ def _play(
         with _phase(phases, f"lie: {lie.name}"), bars.count(lie.description, None) as advance:
             dispute = acts.run_lie(town, short, lie, advance)
         acts.check_dispute(dispute, worker_wins=False)
-        show(report.show_dispute, token, f"3.{number}", dispute, program)
+        show(report.show_dispute, token, f"4.{number}", dispute, program)
     with _phase(phases, "malicious challenger"), bars.count("malice", None) as advance:
         dispute = acts.run_malice(town, short, advance)
     acts.check_dispute(dispute, worker_wins=True)
-    show(report.show_dispute, token, "4.", dispute, program)
+    show(report.show_dispute, token, "5.", dispute, program)
 
 
 class Bars:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from offchain.chain.records import Balances, TaskStatus
 from offchain.chain.token import Token
-from offchain.demo.acts import Dispute, Honest
+from offchain.demo.acts import Audited, Dispute, Honest
 from offchain.demo.model import Lesson
 from offchain.disputes import OUTCOMES, describe_path, describe_verdict
 from protocol.program import Program
@@ -32,8 +32,7 @@ def show_submission(console: Console, lesson: Lesson, task_steps: int) -> None:
         f"{len(program.operators)} operators, {cost.instructions} instructions, "
         f"{len(program.slots)} state tensors ({cost.state_bytes / 1e6:.1f} MB)",
     )
-    operations = cost.float_operations + cost.integer_operations
-    table.add_row("cost of a step", f"{operations / 1e6:,.0f} million operations")
+    table.add_row("cost of a step", f"{cost.operations / 1e6:,.0f} million operations")
     table.add_row("run", f"{task_steps} steps of {program.rows} windows")
     table.add_row("program root", program.root.hex())
     console.print(Panel(table, title="1. Submitted", title_align="left"))
@@ -46,19 +45,40 @@ def show_honest(
     losses: Mapping[str, float],
     sample: str,
 ) -> None:
-    """The honest run: loss, quality, payment."""
+    """The honest run: auction, loss, quality, payment."""
+    auction = Table("seconds", "reward", box=None)
+    for column in auction.columns:
+        column.justify = "right"
+    for elapsed, price in honest.prices:
+        auction.add_row(str(elapsed), token.format(price))
+    title = "2. Auction: the reward rises until the worker takes the task"
+    console.print(Panel(auction, title=title, title_align="left"))
     shown = honest.losses[:: max(1, len(honest.losses) // LOSSES_SHOWN)]
     if shown[-1] != honest.losses[-1]:
         shown.append(honest.losses[-1])
     table = Table(*[str(step) for step, _ in shown], box=None)
     table.add_row(*[f"{loss:.3f}" for _, loss in shown])
-    title = "2. Honest run: training loss after so many steps"
+    title = "   Honest run: training loss after so many steps"
     console.print(Panel(table, title=title, title_align="left"))
     console.print(f"  {_draw([loss for _, loss in honest.losses])}")
     for name, loss in losses.items():
         console.print(f"  validation loss, {name}: [bold]{loss:.4f}[/bold]")
     console.print(Panel(escape(sample), title="sample of the fetched weights", title_align="left"))
     show_balances(console, token, honest.before, honest.after)
+
+
+def show_audit(console: Console, token: Token, audited: Audited) -> None:
+    """What was executed again, who was paid for it, who was not."""
+    first, last = audited.segments
+    table = Table("", "", show_header=False, box=None)
+    table.add_row("drawn", f"segments {first} to {last}, by a block's hash after the claim")
+    table.add_row("fee", token.format(audited.fee))
+    for name, status in audited.statuses.items():
+        table.add_row(name, f"[bold]{status.name.lower()}[/bold]")
+    title = "3. Audit: one auditor executes its stretch, one copies the other's commitment"
+    console.print(Panel(table, title=title, title_align="left"))
+    show_balances(console, token, audited.before, audited.after)
+    console.print(f"  burned so far: {token.format(audited.burned)}\n")
 
 
 def show_dispute(

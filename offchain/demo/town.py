@@ -11,22 +11,28 @@ from offchain.chain.client import Chain
 from offchain.chain.deployment import LOCAL, Deployment, deploy
 from offchain.chain.network import TEST_PREFIX, Network, Signer, connect
 from offchain.chain.records import Address, Balances
+from offchain.chain.registry import NO_ROLE, Role, build_node
 from offchain.chain.sender import Receipt
 from offchain.store.artifacts import Store
 from protocol.types import Seconds, Wei
 
 BURN_ADDRESS = Address("0x000000000000000000000000000000000000dEaD")
 TOKENS = Wei(100 * 10**18)  # that everybody starts with
+PAYOUTS_FROM = 40  # the number of the first test account that is nobody's but a payout
+PAYOUT = ", payout"  # behind a name: the other account of that node
+HARDWARE = "cpu"
+CONFORMANCE = bytes(32)  # of a demo: the exhaustive check takes longer than all of it
 
 
 @dataclass
 class Person:
-    """Somebody with an account, a folder and a client."""
+    """Somebody with an account, a folder and a client; a node has a payout elsewhere."""
 
     name: str
     chain: Chain
     bench: Bench
     receipts: list[Receipt] = field(default_factory=list)
+    payout: Address | None = None
 
     @property
     def address(self) -> Address:
@@ -45,12 +51,17 @@ class Town:
     folder: Path
     people: dict[str, Person] = field(default_factory=dict)
 
-    def add(self, name: str) -> Person:
-        """Somebody new, with tokens to start with."""
-        signer = self.network.load_signer(f"{TEST_PREFIX}{len(self.people) + 1}")
-        person = self._build_person(name, signer)
+    def add(self, name: str, roles: Role = NO_ROLE) -> Person:
+        """Somebody new, with tokens to start with; a node where there are roles."""
+        number = len(self.people) + 1
+        person = self._build_person(name, self.network.load_signer(f"{TEST_PREFIX}{number}"))
         self.bank.token.mint(person.address, TOKENS)
         person.chain.access.refresh()
+        if roles:
+            key = f"{TEST_PREFIX}{PAYOUTS_FROM + number}"
+            person.payout = Address(self.network.load_signer(key).address)
+            node = build_node(roles, HARDWARE, CONFORMANCE, person.payout, "")
+            person.chain.registry.register(node)
         self.people[name] = person
         return person
 
@@ -66,9 +77,14 @@ class Town:
             person.chain.access.refresh()
 
     def get_balances(self) -> dict[str, Balances]:
-        """Everybody's tokens now."""
+        """Everybody's tokens now; what a node earns is in its payout."""
         self.bank.access.refresh()
-        return {name: self.bank.get_balances(p.address) for name, p in self.people.items()}
+        balances: dict[str, Balances] = {}
+        for name, person in self.people.items():
+            balances[name] = self.bank.get_balances(person.address)
+            if person.payout is not None:
+                balances[f"{name}{PAYOUT}"] = self.bank.get_balances(person.payout)
+        return balances
 
     def get_burned(self) -> Wei:
         """Tokens that nobody has any more."""

@@ -7,6 +7,7 @@ import pytest
 from offchain.chain.deployment import LOCAL, Deployment, deploy
 from offchain.chain.network import Network, from_provider
 from offchain.chain.records import Terms
+from offchain.demo.acts import PEOPLE
 from offchain.demo.town import Town, build_town
 from tests.small_run import save_small_task
 
@@ -24,8 +25,8 @@ def network(chain) -> Network:
 @pytest.fixture
 def town(network: Network, deployment: Deployment, tmp_path: Path) -> Town:
     town = build_town(network, tmp_path, deployment)
-    for name in ("submitter", "worker", "data provider", "treasury", "challenger"):
-        town.add(name)
+    for name, roles in PEOPLE.items():
+        town.add(name, roles)
     return town
 
 

@@ -17,12 +17,18 @@ def ignore(done, steps, reported):
 def test_run_honest__nobody_objects__everybody_is_paid(town: Town, terms: Terms):
     honest = acts.run_honest(town, terms, ignore)
     assert town.bank.escrow.get_task(honest.task_id).status is TaskStatus.FINALISED
+    reward = town.bank.escrow.get_task(honest.task_id).reward
+    # The auction stopped where the worker was content, and not before.
+    assert acts.REWARD <= reward < acts.AUCTION_HIGH
+    assert [price for _, price in honest.prices] == sorted(p for _, p in honest.prices)
+    assert honest.prices[0][1] < acts.REWARD
     gained = {name: honest.after[name].total - honest.before[name].total for name in honest.before}
     assert gained == {
-        "submitter": -acts.REWARD,
-        "worker": acts.REWARD * 8_500 // 10_000,
-        "data provider": acts.REWARD // 10,
-        "treasury": acts.REWARD // 20,
+        "submitter": -reward,
+        "worker": 0,
+        "worker, payout": reward - reward // 10 - reward // 20,
+        "data provider": reward // 10,
+        "treasury": reward // 20,
         "challenger": 0,
     }
     assert honest.after["worker"].free_stake == acts.STAKE

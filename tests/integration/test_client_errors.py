@@ -30,8 +30,8 @@ def network(chain) -> Network:
 @pytest.fixture
 def town(network, deployment, tmp_path: Path) -> Town:
     town = build_town(network, tmp_path, deployment)
-    for name in ("submitter", "worker", "data provider", "treasury"):
-        town.add(name)
+    for name, roles in acts.PEOPLE.items():
+        town.add(name, roles)
     return town
 
 
