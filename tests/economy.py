@@ -1,6 +1,6 @@
 """The contracts of the market in titanoboa, with a test account in the game's place."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import cache
 from hashlib import sha256
@@ -206,6 +206,36 @@ class Economy:
         return getattr(self.escrow, name)(*arguments, sender=caller)
 
 
+def deploy_by_name(contract: str, values: Mapping[str, Any], address: str) -> Any:
+    """Deploy to an address that others already know; nothing depends on the arguments' order."""
+    deployer = get_deployer(contract)
+    inputs = deployer.compiler_data.global_ctx.init_function.arguments
+    arguments = [values[item.name.removesuffix("_")] for item in inputs]
+    return deployer.deploy(*arguments, override_address=address)
+
+
+def deploy_game(economy: Economy, **changes: int) -> Any:
+    """The ChallengeGame in the place that the economy keeps for it."""
+    verifier = get_deployer("StepVerifier").deploy(get_deployer("MapUnit").deploy())
+    values = {
+        "token": economy.token,
+        "escrow": economy.escrow,
+        "verifier": verifier,
+        "bond": BOND,
+        "worker_award_bps": 6_000,
+        "worker_seconds": 20,
+        "challenger_seconds": 20,
+        "minimum_move_seconds": 5,
+    }
+    return deploy_by_name("ChallengeGame", values | changes, economy.game)
+
+
+def open_game(economy: Economy, contract: Any, claim_id: int, challenger: str) -> int:
+    """Challenge a claim with a bond of the challenger's own."""
+    economy.token.approve(contract, 2**256 - 1, sender=challenger)
+    return contract.open(claim_id, sender=challenger)
+
+
 def deploy_economy(token: Any = None, **changes: int) -> Economy:
     """Deploy; `changes` replace the parameters of the constructors by name."""
     parameters = {
@@ -241,11 +271,7 @@ def deploy_economy(token: Any = None, **changes: int) -> Economy:
     }
 
     def deploy(name: str, contract: str) -> Any:
-        # By name, so that nothing depends on the order in a constructor.
-        deployer = get_deployer(contract)
-        inputs = deployer.compiler_data.global_ctx.init_function.arguments
-        arguments = [values[item.name.removesuffix("_")] for item in inputs]
-        return deployer.deploy(*arguments, override_address=at[name])
+        return deploy_by_name(contract, values, at[name])
 
     return Economy(
         token=values["token"],

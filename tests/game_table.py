@@ -231,9 +231,5 @@ def lay_table(claimed: SpecEvidence, preset: Preset = PRESET, stand_in: Any = No
     )
     task_id = economy.post()
     economy.assign(task_id)
-    tree = claimed.claim_tree()
-    last = run.segments - 1
-    claim_id = economy.escrow.claim(
-        task_id, tree.root, tree.get_node(0, last), tree.get_path(last), sender=economy.worker
-    )
+    claim_id = economy.claim_tree(task_id, claimed.claim_tree())
     return Table(economy, contract, claim_id, claimed, preset)

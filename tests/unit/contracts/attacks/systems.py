@@ -46,16 +46,13 @@ class System:
 
     def claim(self, claimed: SpecEvidence, **changes: Any) -> Table:
         """A task posted, assigned and claimed."""
-        economy, run = self.economy, claimed.run
-        task_id = economy.post(make_terms(claimed), **changes)
-        return self.claim_task(task_id, claimed, run.segments)
+        task_id = self.economy.post(make_terms(claimed), **changes)
+        return self.claim_task(task_id, claimed)
 
-    def claim_task(self, task_id: int, claimed: SpecEvidence, segments: int) -> Table:
-        economy, tree = self.economy, claimed.claim_tree()
+    def claim_task(self, task_id: int, claimed: SpecEvidence) -> Table:
+        economy = self.economy
         economy.assign(task_id)
-        leaf, path = tree.get_node(0, segments - 1), tree.get_path(segments - 1)
-        worker = economy.worker
-        claim_id = economy.escrow.claim(task_id, tree.root, leaf, path, sender=worker)
+        claim_id = economy.claim_tree(task_id, claimed.claim_tree())
         self.tables[claim_id] = Table(economy, self.contract, claim_id, claimed)
         return self.tables[claim_id]
 

@@ -48,7 +48,7 @@ def test_puppet__steals_the_award__liar_still_loses_half_and_nobody_else_anythin
 
         # The task goes on: the same worker, the same lie, the same challenger, a new game.
         task_id = economy.escrow.claim_of(table.claim_id).task_id
-        again = system.claim_task(task_id, LIE, 1)
+        again = system.claim_task(task_id, LIE)
         second = again.open(honest)
         assert second not in (0, game_id)
         assert economy.escrow.claim_of(again.claim_id).open_games == 1
@@ -149,7 +149,7 @@ def play_any_order(random: Random, met: Counter[str]) -> None:
                     open_ones = [t for t in tasks if economy.escrow.task_of(t).status == POSTED]
                     if not open_ones:
                         return
-                    system.claim_task(random.choice(open_ones), random.choice([TRUTH, LIE]), 1)
+                    system.claim_task(random.choice(open_ones), random.choice([TRUTH, LIE]))
                 case "open" if system.tables:
                     table = random.choice(list(system.tables.values()))
                     challenger = random.choice(challengers)
