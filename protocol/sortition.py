@@ -1,4 +1,4 @@
-"""Who is drawn to audit a claim, and which part of it; mirrored by `contracts/modules/sortition.vy`.
+"""Who is drawn to audit a claim, and which part of it: `contracts/modules/sortition.vy` in Python.
 
 A claim of n segments is cut into stretches of two: stretch u is segments 2u and 2u + 1. What is
 compared is the leaf 2u + 1 of the claim, the stretch's end. All stretches drawn of one claim have
