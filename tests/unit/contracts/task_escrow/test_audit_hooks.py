@@ -4,6 +4,7 @@ import boa
 import pytest
 
 from tests.economy import (
+    BOND,
     BURN_ADDRESS,
     CLAIM_SLASHED,
     CLAIM_VOID,
@@ -13,9 +14,11 @@ from tests.economy import (
     STAKE,
     ZERO_ADDRESS,
     deploy_economy,
+    deploy_game,
     get_deployer,
     get_event,
     get_transfers,
+    open_game,
 )
 
 BUDGET = 70
@@ -99,6 +102,23 @@ def test_process_audit_default__open_games__can_only_be_dropped(economy):
     economy.pass_window(claim_id)
     with boa.reverts("escrow: claim not pending"):
         economy.escrow.finalise(claim_id)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    raises=boa.BoaError,
+    reason="the game has no `process_claim_slashed(claim_id)` yet that the escrow could call",
+)
+def test_process_audit_default__open_game__gives_its_bond_back(economy):
+    contract, challenger = deploy_game(economy), economy.challenger
+    claim_id = economy.claimed()
+    economy.token.mint(challenger, BOND)
+    game_id = open_game(economy, contract, claim_id, challenger)
+    economy.hook("process_audit_default", claim_id)
+    # Without the hook the game can neither be dropped nor end, and the bond stays in it.
+    contract.drop(game_id)
+    assert contract.owed_to(challenger) == BOND
+    assert economy.escrow.claim_of(claim_id).open_games == 0
 
 
 def test_process_audit_default__token_with_a_fee__reverts():

@@ -3,10 +3,14 @@
 import boa
 
 from tests.economy import (
+    AUDITS,
     CANCELLED,
+    DELAY_BLOCKS,
     EXPIRED,
     EXPIRY_SECONDS,
+    PENALTY,
     REWARD,
+    WARMUP_SECONDS,
     get_event,
     get_transfers,
 )
@@ -85,3 +89,32 @@ def test_expire__somebody_works__reverts(economy):
         economy.escrow.expire(task_id)
     economy.escrow.expire_lease(task_id)
     economy.escrow.expire(task_id)
+
+
+def test_refund__fees_of_a_slashed_claim_unsettled__waits_for_them(economy):
+    """A submitter cannot take back what auditors of a slashed claim have earned."""
+    escrow, lottery = economy.escrow, economy.lottery
+    economy.register(economy.auditor)
+    economy.stake(economy.auditor, PENALTY)
+    lottery.join(PENALTY, sender=economy.auditor)
+    boa.env.time_travel(seconds=WARMUP_SECONDS)
+    claim_id = economy.claimed(audit_budget=BUDGET)
+    boa.env.evm.patch.block_number += DELAY_BLOCKS + 1
+    economy.beacon.fix(claim_id)
+    lottery.draw(claim_id)
+    lottery.commit(claim_id, bytes(32), sender=economy.auditor)
+    segment = lottery.stretch_of(claim_id, economy.auditor)[1]
+    boa.env.timestamp = lottery.draw_of(claim_id).open_deadline + 1
+    lottery.declare_default(claim_id, segment)
+
+    fee = BUDGET // (2 * AUDITS)
+    assert lottery.reserved_of(1) == fee
+    with boa.reverts("escrow: audits open"):
+        escrow.cancel(1, sender=economy.submitter)
+    boa.env.timestamp = escrow.offer_of(1).expiry + 1
+    with boa.reverts("escrow: audits open"):
+        escrow.expire(1)
+    lottery.settle(claim_id, economy.auditor)
+    assert economy.owed_to(economy.auditor) == fee
+    escrow.expire(1)
+    assert get_event(escrow, "TaskExpired")["refund"] == REWARD + BUDGET + 40 - fee
