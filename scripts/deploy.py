@@ -44,6 +44,7 @@ def cli(provider: Any, account: Any, token: str | None, source: str, manifest: P
         deployment = deploy(account, configuration, token, on_created=tell_created)
         deployment.write(manifest)
         click.echo(f"{'manifest':<16} {manifest}")
+        click.echo(f"waiting for {configuration.confirmations} confirmations")
         wait_until_final(provider.web3, deployment)
     except ChainError as error:
         raise click.ClickException(str(error)) from error

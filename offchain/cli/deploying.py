@@ -55,6 +55,7 @@ def deploy_command(
         )
         deployment.write(manifest)
         click.echo(f"{'manifest':<16} {manifest}")
+        click.echo(f"waiting for {configuration.confirmations} confirmations")
         wait_until_final(connected.web3, deployment)
         if accounts:
             chain = Chain.open(connected, deployment, signer)

@@ -48,11 +48,18 @@ def doctor(named: Path | None, network: str, manifest: Path, as_json: bool, show
         shown = [f for f in findings if show_all or f.verdict is not Verdict.FITS]
         if shown:
             Console().print(_build_table(shown))
-        names = ", ".join(finding.name for finding in faults)
-        text = f"{len(faults)} do not fit: {names}" if faults else "everything fits"
-        click.echo(f"{len(findings)} findings, {text}")
+        warnings = sum(finding.verdict is Verdict.WARNING for finding in findings)
+        click.echo(f"{len(findings)} findings, {warnings} warnings, {_tell(faults)}")
     if faults:
         raise click.exceptions.Exit(1)
+
+
+def _tell(faults: list[Finding]) -> str:
+    """The names of what does not fit, in words."""
+    names = ", ".join(finding.name for finding in faults)
+    if not faults:
+        return "everything fits"
+    return f"{len(faults)} {'does' if len(faults) == 1 else 'do'} not fit: {names}"
 
 
 def _build_table(findings: list[Finding]) -> Table:
