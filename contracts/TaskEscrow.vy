@@ -215,7 +215,7 @@ def post(
 
     self.task_count += 1
     task_id: uint256 = self.task_count
-    # E9: everything that the worker agrees to.
+    # E9: everything that a worker agrees to.
     digest: bytes32 = keccak256(abi_encode(msg.sender, terms, offer, shares))
     escrowed: uint256 = offer.max_reward + offer.audit_budget
     self._terms_of[task_id] = terms

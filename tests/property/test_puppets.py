@@ -125,7 +125,7 @@ def plans(draw: st.DrawFn) -> list[tuple[list[str], bool, bool]]:
     return draw(st.lists(claim, min_size=1, max_size=3))
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     plan=plans(),
     stake=st.integers(eco.MIN_STAKE, 3_000),

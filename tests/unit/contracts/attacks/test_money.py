@@ -95,17 +95,20 @@ def test_stalling__both_sides_to_the_last_second__ends_within_the_bound() -> Non
         table = system.claim(TRUTH)
         game_id, opened = table.open(), boa.env.timestamp
         locked = economy.vault.locked_of(table.worker)
+        deadline = economy.escrow.claim_of(table.claim_id).challenge_deadline
         while table.games[game_id].stage is not Stage.ENDED:
             boa.env.timestamp = compute_deadline(table.games[game_id])
             for caller in (table.worker, economy.challenger, economy.submitter):
                 assert table.play(game_id, moves.Timeout(), caller) == "clock: not expired"
-            with boa.reverts("escrow: games open"):
+            is_late = boa.env.timestamp > deadline
+            with boa.reverts("escrow: games open" if is_late else "escrow: window open"):
                 economy.escrow.finalise(table.claim_id)
             with boa.reverts("escrow: not assigned"):
                 economy.escrow.abandon(table.economy.escrow.task_count(), sender=table.worker)
             assert economy.vault.locked_of(table.worker) == locked
             system.step(table, game_id)
         assert boa.env.timestamp - opened <= system.contract.max_duration(120)
+        boa.env.timestamp = max(boa.env.timestamp, deadline + 1)
         economy.escrow.finalise(table.claim_id)
         assert economy.vault.free_of(table.worker) == locked
 
@@ -223,15 +226,16 @@ def play_any_order(random: Random, met: Counter[str]) -> None:
         for task_id in range(1, economy.escrow.task_count() + 1):
             if economy.escrow.task_of(task_id).status == POSTED:
                 economy.escrow.expire(task_id)
-        for account in accounts:
-            for contract_ in (contract, economy.splitter):
-                if contract_.owed_to(account):
-                    contract_.withdraw(sender=account)
-        economy.vault.request_withdrawal(
-            economy.vault.free_of(economy.worker), sender=economy.worker
-        )
+        worker, payout = economy.worker, economy.registry.payout_of(economy.worker)
+        for account in [*accounts, payout]:
+            if contract.owed_to(account):
+                contract.withdraw(sender=account)
+            if economy.splitter.owed_to(account):
+                economy.splitter.withdraw(account)
+        free = economy.vault.free_of(worker)
+        economy.vault.request_withdrawal(worker, free, sender=worker)
         boa.env.timestamp += 10**6
-        economy.vault.withdraw(sender=economy.worker)
+        economy.vault.withdraw(worker)
         for holder in (contract, economy.vault, economy.splitter, economy.escrow):
             assert economy.token.balanceOf(holder) == 0
 
@@ -252,8 +256,8 @@ def hostile():
         token.mint(me, 10**9)
         honest = system.claim(TRUTH)  # another worker's
         lost, dropped = honest.open(), honest.open(boa.env.generate_address())
-        run(economy.vault, economy.vault.deposit.prepare_calldata(1_000))
-        run(economy.vault, economy.vault.request_withdrawal.prepare_calldata(300))
+        run(economy.vault, economy.vault.deposit.prepare_calldata(me, 1_000))
+        run(economy.vault, economy.vault.request_withdrawal.prepare_calldata(me, 300))
         run(contract, contract.open.prepare_calldata(honest.claim_id))
         # The attacker refutes a claim of the same worker, and so is owed a bond and an award.
         false = system.claim(LIE)
@@ -281,10 +285,10 @@ def test_callback__in_the_middle_of_any_payment__takes_nothing(hostile) -> None:
         "game.open": (contract, contract.open.prepare_calldata(fresh.claim_id)),
         "game.timeout": (contract, contract.timeout.prepare_calldata(games["late"])),
         "game.drop": (contract, contract.drop.prepare_calldata(games["dropped"])),
-        "vault.withdraw": (vault, vault.withdraw.prepare_calldata()),
-        "vault.deposit": (vault, vault.deposit.prepare_calldata(7)),
-        "vault.request": (vault, vault.request_withdrawal.prepare_calldata(5)),
-        "splitter.withdraw": (splitter, splitter.withdraw.prepare_calldata()),
+        "vault.withdraw": (vault, vault.withdraw.prepare_calldata(me)),
+        "vault.deposit": (vault, vault.deposit.prepare_calldata(me, 7)),
+        "vault.request": (vault, vault.request_withdrawal.prepare_calldata(me, 5)),
+        "splitter.withdraw": (splitter, splitter.withdraw.prepare_calldata(me)),
         "escrow.finalise": (escrow, escrow.finalise.prepare_calldata(honest.claim_id)),
     }
     outer = {name: inner[name] for name in inner if name not in ("game.drop", "vault.request")}

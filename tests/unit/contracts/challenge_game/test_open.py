@@ -1,7 +1,7 @@
 import boa
 
 from protocol.game import Level, Stage
-from tests.economy import CHALLENGE_SECONDS, get_event
+from tests.economy import get_event
 
 
 def test_open__pending_claim__takes_the_bond(table):
@@ -57,14 +57,14 @@ def test_open__unknown_claim__reverts(table):
 def test_open__window_closed__reverts(table):
     economy = table.economy
     economy.fund(economy.challenger, table.preset.bond, table.contract)
-    boa.env.time_travel(seconds=CHALLENGE_SECONDS + 1)
+    economy.pass_window(table.claim_id)
     with boa.reverts("escrow: window closed"):
         table.contract.open(table.claim_id, sender=economy.challenger)
 
 
 def test_open__finalised_claim__reverts(table):
     economy = table.economy
-    boa.env.time_travel(seconds=CHALLENGE_SECONDS + 1)
+    economy.pass_window(table.claim_id)
     economy.escrow.finalise(table.claim_id)
     with boa.reverts("escrow: claim not pending"):
         table.contract.open(table.claim_id, sender=economy.challenger)

@@ -1,4 +1,4 @@
-"""price_of and assign: the reward rises until a registered worker takes the task. [E8, E9]"""
+"""price_of and assign: the reward rises until a registered worker takes the task. [E9, E10]"""
 
 import boa
 import pytest
