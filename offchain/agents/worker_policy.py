@@ -197,6 +197,6 @@ def _decide_duty(item: ClaimView, duty: DutyView, view: AgentView, known: Known)
         in_time = view.now <= question.deadline + view.rules.round_seconds
         if in_time and question.round + 1 < view.rules.max_rounds:
             intents.append(ServeAgain(item))
-        elif item.claim.open_games == 0:
+        elif item.claim.open_games == 0 and view.now > item.claim.challenge_deadline:
             intents.append(Void(item))
     return intents

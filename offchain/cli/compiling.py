@@ -11,7 +11,7 @@ import torch
 
 from offchain.capture import FieldSpec, capture
 from offchain.cli.options import HOME, open_store, store_option
-from offchain.cli.tasks import Spec, write_spec
+from offchain.cli.spec import Spec, write_spec
 from offchain.store.bundles import save_bundle
 from offchain.text import read_text
 

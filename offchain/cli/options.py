@@ -9,13 +9,35 @@ from typing import Any, TypeVar
 import click
 
 from offchain.chain.client import Chain
-from offchain.chain.deployment import read_deployment
+from offchain.chain.manifest import read_deployment
 from offchain.chain.network import connect
 from offchain.store.artifacts import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 HOME = Path(".crux")
+UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class Duration(click.ParamType):
+    """A number of seconds, or of another unit: 90s, 30m, 1.5h, 7d."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> int:
+        """Whole seconds."""
+        if isinstance(value, int):
+            return value
+        unit = UNITS.get(value[-1:], 1)
+        number = value[:-1] if value[-1:] in UNITS else value
+        if not number.replace(".", "", 1).isdecimal() or len(number) > 20:
+            self.fail(f"{value!r}: expected 90s, 30m, 1.5h, 7d ...", parameter, context)
+        return int(float(number) * unit)
+
+
+DURATION = Duration()
 
 
 def network_options(function: F) -> F:
@@ -73,11 +95,16 @@ def json_option(function: F) -> F:
 
 @contextmanager
 def open_chain(
-    network: str, manifest: Path, account: str | None = None, confirmations: int = 0
+    network: str, manifest: Path, account: str | None = None, confirmations: int | None = 0
 ) -> Iterator[Chain]:
-    """A client of the deployment. Raises ChainError."""
+    """A client of the deployment; None confirmations are as many as it was configured for.
+
+    Raises ChainError.
+    """
     # First: a wrong file needs no network.
     deployment = read_deployment(manifest)
+    if confirmations is None:
+        confirmations = deployment.configuration.confirmations
     with connect(network) as connected:
         signer = connected.load_signer(account) if account is not None else None
         yield Chain.open(connected, deployment, signer, confirmations=confirmations)

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from offchain.chain.anvil import pass_time
+from offchain.chain.network import from_provider
 from offchain.cli import main
 from tests.small_run import CONTEXT
 
@@ -35,13 +36,13 @@ class Terminal:
 @pytest.fixture
 def terminal(chain, tmp_path) -> Terminal:
     terminal = Terminal(chain.provider.http_uri, tmp_path)
-    funds = [part for n in range(3) for part in ("--fund", f"test:{n}=100")]
+    funds = [part for n in range(4) for part in ("--fund", f"test:{n}=100")]
     result = terminal.run("deploy", "--account", "test:0", "--parameters", "local", *funds)
     assert result.exit_code == 0, result.output
     return terminal
 
 
-def submit(terminal: Terminal) -> Result:
+def submit(terminal: Terminal, *extra: str) -> Result:
     data, spec = terminal.folder / "data.txt", str(terminal.folder / "task.json")
     data.write_text("the quick brown fox jumps over the lazy dog " * 20)
     compiled = terminal.run(
@@ -50,14 +51,31 @@ def submit(terminal: Terminal) -> Result:
     )
     assert compiled.exit_code == 0, compiled.output
     return terminal.run(
-        *("submit", spec, "--account", "test:0", "--steps", "4", "--segments", "2"),
-        *("--reward", "5", "--stake", "1", "--json"),
+        *("submit", spec, "--account", "test:0", "--steps", "5", "--reward", "5", "--json"),
+        *extra,
     )
 
 
+def register(terminal: Terminal, role: str, number: int) -> str:
+    """Register a test account; returns its payout."""
+    payout = f"0x{number:040x}"
+    registered = terminal.run(
+        *("register", "--account", f"test:{number}", "--role", role, "--payout", payout),
+        *("--hardware", "laptop", "--uri", "https://example.org/node"),
+    )
+    assert registered.exit_code == 0, registered.output
+    return payout
+
+
 def test_crux__compile_submit_work_check_fetch(terminal, chain):
-    posted = submit(terminal)
-    assert json.loads(posted.stdout)["task"] == 1
+    posted = json.loads(submit(terminal).stdout)
+    assert posted["task"] == 1
+    # The least that the deployment allows, by default.
+    assert posted["offer"]["stake"] == posted["minimums"]["stake"]
+    stranger = terminal.run_agent("worker", "test:1")
+    assert stranger.exit_code == 1
+    assert "not registered; `crux register --role worker` does it" in stranger.stderr
+    payout = register(terminal, "worker", 1)
     assert terminal.run_agent("worker", "test:1").exit_code == 0
     claimed = json.loads(terminal.run("status", "1", "--json").stdout)
     assert (claimed["status"], claimed["claim"]["status"]) == ("claimed", "pending")
@@ -69,18 +87,106 @@ def test_crux__compile_submit_work_check_fetch(terminal, chain):
     assert early.exit_code == 1 and "task 1: is claimed" in early.stderr
     assert not weights.exists()
 
-    pass_time(chain.provider.web3, claimed["claim"]["challenge_deadline"])
+    pass_time(chain.provider.web3, claimed["claim"]["challenge_deadline"] - now(chain) + 1)
     assert terminal.run_agent("worker", "test:1").exit_code == 0
     assert json.loads(terminal.run("status", "--json").stdout)[0]["status"] == "finalised"
     fetched = terminal.run("fetch", "1", "--out", str(weights))
     assert fetched.exit_code == 0 and weights.exists()
+
+    (node,) = json.loads(terminal.run("nodes", "--json").stdout)
+    assert (node["hardware"], node["finalised"], node["lost"]) == ("laptop", 1, 0)
+    assert node["payout"].lower() == payout
+    assert "1 CRUX" in terminal.run("stake", "--account", "test:1").stdout
+    asked = terminal.run("withdraw", "--account", "test:1", "--stake", "all")
+    assert "1 CRUX of stake is ready in 60 s" in asked.stdout
+    pass_time(chain.provider.web3, 61)
+    paid = terminal.run("withdraw", "--account", "test:2", "--for", get_address(chain, 1))
+    assert "1 CRUX of stake to its payout" in paid.stdout
+
+
+def get_address(chain, number: int) -> str:
+    return from_provider(chain.provider).load_signer(f"test:{number}").address
+
+
+def test_crux__audit_attest_finalise__fee_is_paid(terminal, chain, project):
+    register(terminal, "worker", 1)
+    payout = register(terminal, "auditor", 2)
+    assert terminal.run_agent("auditor", "test:2").exit_code == 0
+    pass_time(chain.provider.web3, 61)
+    posted = json.loads(submit(terminal, "--audit-budget", "5", "--attestations", "1").stdout)
+    assert posted["offer"]["audit_budget"] == 5 * 10**18
+    assert terminal.run_agent("worker", "test:1").exit_code == 0
+    weights = terminal.folder / "weights.safetensors"
+    attested = terminal.run("attest", "1", "--account", "test:0", "--out", str(weights))
+    assert attested.exit_code == 0, attested.output
+    assert "claim 1: attested, settled" in attested.stdout and weights.exists()
+
+    for _ in range(3):
+        pass_time(chain.provider.web3, 1)
+    drawn = terminal.run("draw", "1", "--account", "test:0")
+    assert drawn.exit_code == 0, drawn.output
+    assert terminal.run_agent("worker", "test:1").exit_code == 0  # publishes the start state
+    assert terminal.run_agent("auditor", "test:2").exit_code == 0  # executes and commits
+    (row,) = json.loads(terminal.run("audits", "--json").stdout)
+    assert [audit["status"] for audit in row["audits"]] == ["committed"]
+    pass_time(chain.provider.web3, row["commit_deadline"] - now(chain) + 1)
+    assert terminal.run_agent("worker", "test:1").exit_code == 0  # opens the leaf
+    assert terminal.run_agent("auditor", "test:2").exit_code == 0  # reveals and is paid
+    (row,) = json.loads(terminal.run("audits", "--json").stdout)
+    assert [audit["status"] for audit in row["audits"]] == ["paid"]
+    token = json.loads((terminal.folder / "deployment.json").read_text())["token"]
+    balance = project.TestToken.at(token).balanceOf(payout)
+    assert balance == row["fee"] == 10**18
+
+    shown = json.loads(terminal.run("status", "1", "--json").stdout)
+    assert shown["claim"]["question"]["settled"] is True and shown["claim"]["audits"] == 1
+    pass_time(chain.provider.web3, shown["claim"]["challenge_deadline"] - now(chain) + 1)
+    assert terminal.run("finalise", "1", "--account", "test:3").exit_code == 0
+    assert json.loads(terminal.run("status", "1", "--json").stdout)["status"] == "finalised"
+
+
+def now(chain) -> int:
+    return chain.provider.web3.eth.get_block("latest")["timestamp"]
+
+
+def test_cancel__open_task__submitter_is_paid_back(terminal):
+    assert submit(terminal).exit_code == 0
+    spec = str(terminal.folder / "task.json")
+    second = terminal.run(
+        *("submit", spec, "--account", "test:0", "--steps", "5"),
+        *("--min-reward", "2", "--max-reward", "6", "--auction", "1h"),
+    )
+    assert second.exit_code == 0, second.output
+    # What was derived is shown before it is spent.
+    assert "operations of a step" in second.stderr and "2 CRUX to 6 CRUX in 3600 s" in second.stderr
+    shown = json.loads(terminal.run("status", "2", "--json").stdout)
+    assert 2 * 10**18 <= shown["reward"] < 3 * 10**18
+    refused = terminal.run("expire", "2", "--account", "test:2")
+    assert refused.exit_code == 1 and "escrow: not expired" in refused.stderr
+    refused = terminal.run("cancel", "2", "--account", "test:2")
+    assert refused.exit_code == 1 and "escrow: not the submitter" in refused.stderr
+    assert terminal.run("cancel", "2", "--account", "test:0").exit_code == 0
+    statuses = [row["status"] for row in json.loads(terminal.run("status", "--json").stdout)]
+    assert statuses == ["posted", "cancelled"]
+
+
+def test_submit__what_the_contract_would_refuse__named_before_anything_is_sent(terminal):
+    result = submit(terminal, "--stake", "0.5", "--lease", "2d", "--attestations", "17")
+    assert result.exit_code == 1
+    for message in (
+        "stake: 500000000000000000 is outside 1000000000000000000",
+        "lease seconds: 172800 is outside 1 to 86400",
+        "attestations: 17 is outside 0 to 16",
+    ):
+        assert message in result.stderr
+    assert json.loads(terminal.run("status", "--json").stdout) == []
 
 
 def test_submit__too_little_money__says_so_and_posts_nothing(terminal):
     assert submit(terminal).exit_code == 0
     spec = str(terminal.folder / "task.json")
     result = terminal.run(
-        *("submit", spec, "--account", "test:0", "--steps", "4"),
+        *("submit", spec, "--account", "test:0", "--steps", "5"),
         *("--reward", "1000", "--stake", "1"),
     )
     assert result.exit_code == 1

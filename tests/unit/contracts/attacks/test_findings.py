@@ -1,5 +1,6 @@
 """Attacks that a review found. Each test says what should hold; those marked still succeed."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -8,28 +9,21 @@ import pytest
 
 from offchain.agents import worker_policy
 from offchain.agents.challenger import Challenger
-from offchain.agents.intents import Check, Take
-from offchain.agents.views import AgentView, ClaimView, TaskView
-from offchain.agents.worker_policy import WorkerPolicy
+from offchain.agents.intents import Check, Measure, Take
+from offchain.agents.views import ClaimView
+from offchain.agents.worker_policy import Known, WorkerPolicy
 from offchain.chain.parameters import read_configuration
-from offchain.chain.records import (
-    NO_ADDRESS,
-    Address,
-    ClaimId,
-    Task,
-    TaskId,
-    TaskStatus,
-    Terms,
-    Timestamp,
-)
+from offchain.chain.records import Address, ClaimId, TaskId, Terms
+from offchain.runner.speed import Speed
 from offchain.runner.training import Diverged
 from protocol import moves
 from protocol.execution import Dataset
 from protocol.game import Level, Outcome, Stage, compute_deadline
 from protocol.program import Program
 from protocol.strategy import build_pick
-from protocol.types import Root, Seconds, Seed, StepIndex, Wei
+from protocol.types import Root, Seconds, StepIndex
 from protocol.validation import validate, validate_task
+from tests.agent_views import RULES, build_task, build_view
 from tests.disputes import (
     PRESET,
     REEXECUTION_SECONDS,
@@ -44,7 +38,7 @@ from tests.game_table import lay_table
 from tests.unit.contracts.attacks.play import owe
 from tests.unit.contracts.attacks.systems import deploy_system
 
-WORKER, SUBMITTER = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
+WORKER = Address("0x" + "11" * 20)
 
 
 @pytest.mark.xfail(
@@ -131,37 +125,22 @@ def test_post__program_without_a_dataset__can_be_posted() -> None:
         assert deploy_system().economy.post(terms) == 1
 
 
-def offer(**changes: Any) -> AgentView:
-    """What a worker sees: one posted task."""
-    terms = Terms(
-        Root(b"\1" * 32), Root(b"\2" * 32), Root(b"\3" * 32), Seed(b"\4" * 32), 1, 1, 1, Seconds(60)
-    )
-    terms = Terms(**(terms.__dict__ | changes))
-    task = Task(
-        TaskId(1),
-        SUBMITTER,
-        TaskStatus.POSTED,
-        reward=Wei(10**20),
-        stake=Wei(10**20),
-        lease_seconds=read_configuration("sepolia").parameters.max_lease_seconds,
-        expiry=Timestamp(10**9),
-        worker=NO_ADDRESS,
-        lease_end=Timestamp(0),
-        claim_id=ClaimId(0),
-    )
-    return AgentView(WORKER, Timestamp(1_000), tasks=(TaskView(task, terms),))
-
-
-@pytest.mark.xfail(
-    strict=True,
-    reason="a worker takes a task whose segment cannot be executed again within its clock",
-)
-def test_worker__segment_longer_than_its_clock__is_not_taken() -> None:
-    """The submitter sets no extra time and one segment of a month's steps; its accomplice opens a
-    game, and the worker cannot post the segment's states in worker_seconds."""
-    view = offer(segments=1, segment_length=2**20, reexecution_seconds=Seconds(0))
-    intents = worker_policy.decide(view, WorkerPolicy())
-    assert not any(isinstance(intent, Take) for intent in intents)
+@pytest.mark.parametrize(("steps", "takes"), [(2**20, False), (600, True)])
+def test_worker__segment_longer_than_its_clock__is_not_taken(steps: int, takes: bool) -> None:
+    """The submitter sets no extra time and one segment of a day's steps; its accomplice opens a
+    game, and the worker cannot post the segment's states in the time of the move. It knows its
+    speed before it stakes: an unknown one is measured."""
+    parameters = read_configuration("sepolia").parameters
+    month = parameters.max_lease_seconds
+    terms = {"segments": 1, "segment_length": steps, "reexecution_seconds": Seconds(0)}
+    item = build_task(**terms, lease_seconds=month, heartbeat_seconds=month)
+    rules = replace(RULES, move_seconds=parameters.minimum_move_seconds)
+    view = replace(build_view(item), rules=rules)
+    assert worker_policy.decide(view, WorkerPolicy()) == [Measure(item)]
+    speed = Speed(step_seconds=0.08, commit_seconds=0.01, trace_seconds=1.0)
+    known = Known(speeds={item.terms.program_root: speed})
+    intents = worker_policy.decide(view, WorkerPolicy(), known)
+    assert [type(intent) for intent in intents] == ([Take] if takes else [])
 
 
 def test_challenger__run_that_diverges__still_challenges_a_false_claim() -> None:
@@ -185,6 +164,6 @@ def test_challenger__run_that_diverges__still_challenges_a_false_claim() -> None
     )
     agent = Challenger(cast(Any, chain), cast(Any, SimpleNamespace(train=train)))
     claim = SimpleNamespace(id=ClaimId(7), root=Root(b"\7" * 32))
-    item = SimpleNamespace(task=SimpleNamespace(id=TaskId(1)), terms=None, claim=claim, games=())
+    item = SimpleNamespace(task=SimpleNamespace(id=TaskId(1)), terms=None, claim=claim)
     agent._attempt(Check(cast(ClaimView, item)))
     assert opened == [ClaimId(7)]

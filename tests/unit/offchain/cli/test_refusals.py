@@ -7,6 +7,7 @@ from click.testing import CliRunner, Result
 
 from offchain.chain.errors import WrongNetwork
 from offchain.cli import COMMANDS, is_user_error, main
+from offchain.cli.options import DURATION
 from offchain.store.errors import WrongHash
 from protocol.rejections import InvalidProgram
 
@@ -40,6 +41,12 @@ def test_unknown_verb__usage_error():
         ("fetch", "1"),
         ("disputes", "list"),
         ("worker", "--account", "test:1", "--once"),
+        ("challenger", "--account", "test:1", "--once"),
+        ("auditor", "--account", "test:1", "--once"),
+        ("nodes",),
+        ("audits",),
+        ("cancel", "1", "--account", "test:1"),
+        ("withdraw", "--account", "test:1"),
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -51,8 +58,8 @@ def test_verb__no_manifest__names_the_file_and_the_way_out(tmp_path, arguments):
 
 def test_status__broken_manifest__names_what_is_missing(tmp_path):
     manifest = tmp_path / "deployment.json"
-    manifest.write_text(json.dumps({"version": 1}))
-    check_refused(invoke("status", "--manifest", str(manifest)), "parameters is missing")
+    manifest.write_text(json.dumps({"version": 2}))
+    check_refused(invoke("status", "--manifest", str(manifest)), "name is missing")
 
 
 def test_deploy__manifest_exists__stays_as_it_was(tmp_path):
@@ -88,14 +95,44 @@ def test_submit__program_is_not_in_the_store__names_it(tmp_path):
 
 @pytest.mark.parametrize(
     "extra",
-    [("--segments", "3"), ("--seed", "abc"), ("--share", "nobody:10"), ("--reward",)],
-    ids=["segments", "seed", "share", "reward"],
+    [
+        ("--segments", "3"),
+        ("--seed", "abc"),
+        ("--share", "nobody:10"),
+        ("--reward",),
+        ("--min-reward", "1"),
+        ("--lease", "soon"),
+        ("--attestations", "-1"),
+    ],
+    ids=["segments", "seed", "share", "reward", "min-reward", "lease", "attestations"],
 )
 def test_submit__wrong_arguments__usage_error(tmp_path, extra):
     path = tmp_path / "task.json"
     roots = {f"{name}_root": "11" * 32 for name in ("program", "genesis", "dataset")}
     path.write_text(json.dumps({**roots, "records": 5}))
     assert invoke("submit", str(path), *SUBMIT, *extra).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("--role", "worker", "--retire"),
+        ("--role", "referee"),
+        ("--role", "worker", "--payout", "somebody"),
+        ("--role", "worker", "--conformance", "12"),
+    ],
+    ids=["role", "retire", "unknown role", "payout", "conformance"],
+)
+def test_register__wrong_arguments__usage_error(tmp_path, extra):
+    assert invoke("register", "--account", "test:0", *extra).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("30m", 1_800), ("1.5h", 5_400), ("7d", 604_800)]
+)
+def test_duration__numbers_and_units__are_seconds(text, seconds):
+    assert DURATION.convert(text, None, None) == seconds
 
 
 def test_demo__folder_of_something_else__is_left_alone(tmp_path):

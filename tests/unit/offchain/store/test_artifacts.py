@@ -13,7 +13,12 @@ import pytest
 from offchain.store import errors, files
 from offchain.store.artifacts import Store
 from protocol import rejections
-from protocol.merkle import compute_tensor_root, compute_vector_root
+from protocol.merkle import (
+    compute_root_from_path,
+    compute_tensor_root,
+    compute_vector_root,
+    compute_vector_tree,
+)
 from protocol.program_file import encode_program
 from protocol.types import Dtype, Root
 from tests.programs import make_program
@@ -256,3 +261,28 @@ def test_write__killed_in_the_middle__leaves_the_old_artifact(tmp_path: Path) ->
     assert read_key(store, "blobs/a") == b"old"
     store.files.write("blobs/a", [b"new"])
     assert read_key(store, "blobs/a") == b"new"
+
+
+@pytest.mark.parametrize(("count", "leaf"), [(1, 0), (5, 3), (5, 4), (8, 7)])
+def test_put_path__leaf_of_a_vector__comes_back_verified(store: Store, count: int, leaf: int):
+    tree = compute_vector_tree([sha256(bytes([i])).digest() for i in range(count)])
+    store.put_path(tree, leaf)
+    value, path = store.get_path(tree.root, leaf, count)
+    assert (value, list(path)) == (tree.get_node(0, leaf), tree.get_path(leaf))
+    assert compute_root_from_path(value, leaf, path) == tree.root
+
+
+def test_get_path__other_bytes__are_refused(store: Store):
+    tree = compute_vector_tree([sha256(bytes([i])).digest() for i in range(5)])
+    store.put_path(tree, 2)
+    key = f"paths/{tree.root.hex()}-2"
+    data = b"".join(store.files.read_blocks(key, 128, 128))
+    corrupt(store, key, bytes(1) + data[1:])
+    with pytest.raises(errors.WrongHash):
+        store.get_path(tree.root, 2, 5)
+    corrupt(store, key, data[:-1])
+    with pytest.raises(errors.ArtifactTruncated):
+        store.get_path(tree.root, 2, 5)
+    # Proofs of other leaves, or of taller trees, are other artifacts.
+    with pytest.raises(errors.ArtifactMissing):
+        store.get_path(tree.root, 1, 5)
