@@ -1,0 +1,345 @@
+"""Chooses what happens next: a sequence that reaches every state and crosses every border.
+
+Mostly a call that the state asks for, so that tasks, audits and games get to their ends; else any
+function about any entity in any state, a call with one thing wrong, a hook, or time that passes,
+preferably to the last second of something or the first after it.
+"""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+from protocol.game import Stage, compute_deadline
+from tests.property.economy.actions import HOOKS, Builder
+from tests.property.economy.driver import Call, Driver
+from tests.property.economy.ghost import Ghost, Refused
+from tests.property.economy.ghost.audits import UNSETTLED, AuditStatus
+from tests.property.economy.ghost.ledger import AUDITOR, WORKER
+from tests.property.economy.ghost.market import LIVE, ClaimStatus, TaskStatus
+
+Choice = tuple[float, Callable[[], Call | None]]
+LIVE_TASKS = 3  # as many are kept going
+OLD_ENTITIES = 6  # calls about entities go to one of the latest
+
+TASK_FUNCTIONS = "assign report_progress abandon expire_lease claim cancel expire".split()
+CLAIM_FUNCTIONS = """
+    finalise open draw commit open_leaf reveal declare_default settle attest serve_again void
+""".split()
+ACCOUNT_FUNCTIONS = """
+    register set_payout deposit request_withdrawal withdraw_stake withdraw_reward withdraw_bond
+    join leave post post_badly donate hook hook hook
+""".split()
+
+
+CANDIDATES = 8  # of which the rarest is tried
+
+# What a contract of the economy calls only in the middle of its own calls. Where one goes through
+# by itself, only a test can have made it.
+HOOKS_INSIDE = {function for _, function in HOOKS}
+
+
+class Player:
+    """Chooses by its random numbers and by what its sequence has met: the same again, always."""
+
+    def __init__(self, driver: Driver, seed: int):
+        self.driver, self.ghost, self.seed = driver, driver.ghost, seed
+        self.random = Random(seed)
+        self.builder = Builder(driver, self.random)
+
+    def prepare(self) -> list[Call]:
+        """Nodes that are registered and have stake: where every sequence begins."""
+        calls = []
+        are_auditors_late = self.random.random() < 0.2
+        for name, actor in self.builder.actors.items():
+            roles = {"worker": WORKER, "auditor": AUDITOR}.get(name.split("_")[0])
+            if name == "auditor_3":
+                roles = WORKER | AUDITOR
+            if roles is None:
+                continue
+            payout = self.builder.actors["payout_" + name[-1]]
+            values = (roles, b"cpu".ljust(32, b"\0"), bytes(32), payout, "")
+            calls.append(Call(actor, "registry", "register", values))
+            calls.append(Call(actor, "vault", "deposit", (actor, 2_000)))
+            if roles & AUDITOR and not are_auditors_late:
+                calls.append(Call(actor, "lottery", "join", (60 + 25 * int(name[-1]),)))
+        return calls
+
+    def propose(self) -> Call | None:
+        """The next call, or nothing where time has passed."""
+        chance = self.random.random()
+        if chance < 0.12:
+            self.pass_time()
+            return None
+        if chance < 0.62:
+            call = self.propose_due()
+            if call is None:
+                self.pass_time()
+            return call
+        return self.propose_rare()
+
+    def propose_rare(self) -> Call | None:
+        """Of some calls, legal and illegal, the one whose outcome is the rarest so far."""
+        state = pickle.dumps(self.ghost)
+        best: Call | None = None
+        rarest: tuple[int, bytes] | None = None
+        for _ in range(CANDIDATES):
+            call = self.propose_any()
+            if call is not None and self.random.random() < 0.5:
+                call = self.spoil(call)
+            if call is None:
+                continue
+            rank = self._foresee(pickle.loads(state), call)
+            if rank is not None and (rarest is None or rank < rarest):
+                best, rarest = call, rank
+        return best
+
+    def _foresee(self, ghost: Ghost, call: Call) -> tuple[int, bytes] | None:
+        """How often the call's outcome was met; nothing for a call that nobody can make."""
+        is_hook = call.function in HOOKS_INSIDE
+        try:
+            self.driver.foresee(ghost, call)
+        except Refused as refusal:
+            # Where several reasons apply, which one is given is not promised.
+            names = [f"{call.name} refused"] if is_hook else []
+            return min(self._rank(name) for name in [*refusal.reasons, *names])
+        return None if is_hook else self._rank(call.name)
+
+    def _rank(self, outcome: str) -> tuple[int, bytes]:
+        """Of outcomes that were not met every sequence prefers others."""
+        preference = sha256(f"{self.seed} {outcome}".encode()).digest()
+        return self.driver.met[outcome], preference
+
+    # What the state asks for.
+
+    def propose_due(self) -> Call | None:
+        choices = [*self._get_money(), *self._get_posts()]
+        for task_id, task in self.ghost.escrow.tasks.items():
+            if task.status in LIVE:
+                choices += self._get_task(task_id)
+        for claim_id in self.ghost.escrow.claims:
+            choices += self._get_claim(claim_id)
+        for game_id, entry in self.ghost.game.entries.items():
+            if entry.position.stage is not Stage.ENDED:
+                choices += self._get_game(game_id)
+        if not choices:
+            return None
+        weights = [weight for weight, _ in choices]
+        return self.random.choices(choices, weights)[0][1]()
+
+    def _get_money(self) -> list[Choice]:
+        b, choices = self.builder, list[Choice]()
+        for account, owed in self.ghost.splitter.owed.items():
+            if owed:
+                choices.append((0.1, lambda a=account: b.withdraw_reward(a)))
+        for account, owed in self.ghost.game.owed.items():
+            if owed:
+                choices.append((0.1, lambda a=account: b.withdraw_bond(a)))
+        for account, ready in self.ghost.vault.ready.items():
+            if 0 < ready <= self.driver.now:
+                choices.append((0.3, lambda a=account: b.withdraw_stake(a)))
+        return choices
+
+    def _get_posts(self) -> list[Choice]:
+        live = sum(task.status in LIVE for task in self.ghost.escrow.tasks.values())
+        return [(1.5 if live < LIVE_TASKS else 0.05, self.builder.post)]
+
+    def _get_task(self, task_id: int) -> list[Choice]:
+        b, task, now = self.builder, self.ghost.escrow.tasks[task_id], self.driver.now
+        offer = self.ghost.escrow.offers[task_id]
+        if task.status == TaskStatus.POSTED:
+            choices: list[Choice] = [(0.03, lambda: b.cancel(task_id))]
+            if hasattr(self.ghost.beacon, "link_of") and offer.audit_budget:
+                if not any(self.ghost.beacon.link_of(task_id)):
+                    choices.append((2, lambda: b.commit_link(task_id)))
+            if now > offer.expiry:
+                return [*choices, (1, lambda: b.expire(task_id))]
+            return [*choices, (2, lambda: b.assign(task_id, self._find_worker(task_id)))]
+        if task.status == TaskStatus.ASSIGNED:
+            if now > task.heartbeat_end:
+                return [(1, lambda: b.expire_lease(task_id))]
+            return [
+                (2, lambda: b.claim(task_id)),
+                (0.5, lambda: b.report_progress(task_id)),
+                (0.05, lambda: b.abandon(task_id)),
+            ]
+        return []
+
+    def _find_worker(self, task_id: int) -> str:
+        nodes = [
+            account
+            for account in self.ghost.registry.nodes
+            if self.ghost.registry.is_worker(account)
+            and not self.ghost.escrow.had_lease(task_id, account)
+        ]
+        return self.random.choice(nodes) if nodes else self.builder.pick("worker")
+
+    def _get_claim(self, claim_id: int) -> list[Choice]:
+        b, claim, now = self.builder, self.ghost.escrow.claims[claim_id], self.driver.now
+        choices = self._get_audits(claim_id)
+        if claim.status != ClaimStatus.PENDING:
+            return choices
+        asked = self.ghost.escrow.offers[claim.task_id].attestations
+        settled = self.ghost.availability.is_settled(claim_id)
+        if now > claim.challenge_deadline:
+            if claim.open_games == 0 and (settled or not asked):
+                choices.append((1, lambda: b.finalise(claim_id)))
+        else:
+            choices.append((0.25 if claim.open_games else 0.15, lambda: b.open(claim_id)))
+        if asked and not settled:
+            choices += self._get_question(claim_id)
+        if claim_id not in self.ghost.lottery.draws and claim_id in self.ghost.lottery.totals:
+            choices += self._get_draw(claim_id)
+        return choices
+
+    def _get_question(self, claim_id: int) -> list[Choice]:
+        b, now = self.builder, self.driver.now
+        claim = self.ghost.escrow.claims[claim_id]
+        submitter = self.ghost.escrow.tasks[claim.task_id].submitter
+        question = self.ghost.availability._get(claim_id)
+        choices: list[Choice] = [(0.04, lambda: b.attest(claim_id, submitter))]
+        for name in ("auditor_0", "auditor_1", "auditor_2", "auditor_3"):
+            account = b.actors[name]
+            if self.ghost.availability.may_attest(claim_id, account):
+                choices.append((0.3, lambda a=account: b.attest(claim_id, a)))
+        if now > question.deadline:
+            choices.append((1, lambda: b.serve_again(claim_id)))
+            if now > claim.challenge_deadline:
+                choices.append((0.5, lambda: b.void(claim_id)))
+        return choices
+
+    def _get_draw(self, claim_id: int) -> list[Choice]:
+        b, beacon = self.builder, self.ghost.beacon
+        claim = self.ghost.escrow.claims[claim_id]
+        if any(beacon.seed_of(claim_id)):
+            is_late = self.driver.now > claim.claimed_at + self.ghost.lottery.draw_seconds()
+            return [(0.05 if is_late else 3, lambda: b.draw(claim_id))]
+        if hasattr(beacon, "target_of"):
+            block = self.ghost.common.block
+            if block > beacon.target_of(claim_id) + 256:
+                return [(0.3, lambda: b.restart(claim_id))]
+            return [(3 if block > beacon.target_of(claim_id) else 0.3, lambda: b.fix(claim_id))]
+        return [(3, lambda: b.show(claim_id))]
+
+    def _get_audits(self, claim_id: int) -> list[Choice]:
+        b, lottery, now = self.builder, self.ghost.lottery, self.driver.now
+        draw = lottery.draws.get(claim_id)
+        if draw is None:
+            return []
+        choices = list[Choice]()
+        if now <= draw.commit_deadline:
+            for name in ("auditor_0", "auditor_1", "auditor_2", "auditor_3"):
+                account = b.actors[name]
+                if lottery.is_drawn(claim_id, account, 0):
+                    if (claim_id, account) not in lottery.audits:
+                        choices.append((2, lambda a=account: b.commit(claim_id, a)))
+            return choices
+        for account, audit in b.get_audits(claim_id).items():
+            if audit.status not in UNSETTLED:
+                continue
+            choices.append((0.2, lambda a=account: b.settle(claim_id, a)))
+            is_open = any(lottery.leaf_of(claim_id, audit.segment))
+            if now <= draw.open_deadline and not is_open:
+                choices.append((1, lambda s=audit.segment: b.open_leaf(claim_id, s)))
+            if audit.status == AuditStatus.COMMITTED and is_open and now <= draw.reveal_deadline:
+                choices.append((1, lambda a=account: b.reveal(claim_id, a)))
+            if now > draw.open_deadline and not is_open:
+                choices.append((0.4, lambda s=audit.segment: b.declare_default(claim_id, s)))
+        return choices
+
+    def _get_game(self, game_id: int) -> list[Choice]:
+        b, position = self.builder, self.ghost.game.entries[game_id].position
+        if position.claim_slashed:
+            return [(1, lambda: b.drop(game_id))]
+        if self.driver.now > compute_deadline(position):
+            return [(1, lambda: b.timeout(game_id))]
+        return [(2, lambda: b.move(game_id))]
+
+    # Anything.
+
+    def propose_any(self) -> Call | None:
+        """Any function about any of the latest entities."""
+        tasks = list(self.ghost.escrow.tasks)[-OLD_ENTITIES:]
+        claims = list(self.ghost.escrow.claims)[-OLD_ENTITIES:]
+        games = list(self.ghost.game.entries)[-OLD_ENTITIES:]
+        functions = list(ACCOUNT_FUNCTIONS)
+        functions += TASK_FUNCTIONS if tasks else []
+        functions += CLAIM_FUNCTIONS if claims else []
+        functions += ["move", "timeout", "drop"] if games else []
+        if hasattr(self.ghost.beacon, "link_of"):
+            functions += ["commit_link"] * bool(tasks) + ["show"] * bool(claims)
+        else:
+            functions += ["fix", "restart"] if claims else []
+        function = self.random.choice(functions)
+        build: Callable[..., Call | None] = getattr(self.builder, function)
+        if function in ("move", "timeout", "drop"):
+            return build(self.random.choice(games))
+        if function in (*TASK_FUNCTIONS, "commit_link"):
+            return build(self.random.choice(tasks))
+        if function in (*CLAIM_FUNCTIONS, "fix", "restart", "show"):
+            return build(self.random.choice(claims))
+        return build()
+
+    # One thing wrong.
+
+    def spoil(self, call: Call) -> Call:
+        """Another sender, or one argument changed; moves of a game keep theirs."""
+        if self.random.random() < 0.35 or not call.arguments:
+            return replace(call, sender=self.builder.pick_anybody())
+        arguments = list(call.arguments)
+        if call.contract == "game" and len(arguments) == 2:
+            arguments[0] = self._spoil_value(arguments[0])
+        else:
+            place = self.random.randrange(len(arguments))
+            arguments[place] = self._spoil_value(arguments[place])
+        return replace(call, arguments=tuple(arguments))
+
+    def _spoil_value(self, value: Any) -> Any:
+        match value:
+            case int():
+                return self.random.choice([max(0, value - 1), value + 1, 0, 2**128])
+            case bytes() if len(value) == 32:
+                return self.random.choice([bytes(32), sha256(value).digest()])
+            case tuple() if value and isinstance(value[0], bytes):
+                return self.random.choice([value[1:], (*value[:-1], bytes(32))])
+            case tuple():
+                return value[1:]
+            case str() if value.startswith("0x"):
+                return self.builder.pick_anybody()
+        return value
+
+    # Time.
+
+    def pass_time(self) -> None:
+        """To a border: the last second at which something can be done, or the first after it."""
+        borders = [border for border in self._get_borders() if border >= self.driver.now]
+        seconds = self.random.choice([1, 12, 40, 4_000])
+        target = self.driver.now + seconds
+        if borders and self.random.random() < 0.85:
+            soon = sorted(borders)[: self.random.choice([1, 1, 1, 3, 8])]
+            target = self.random.choice(soon) + self.random.choice([0, 1, 1])
+        self.driver.set_time(max(target, self.driver.now))
+
+    def _get_borders(self) -> list[int]:
+        ghost, borders = self.ghost, [r for r in self.ghost.vault.ready.values() if r]
+        borders += [start - 1 for start in ghost.lottery.active.values()]
+        for task_id, task in ghost.escrow.tasks.items():
+            if task.status == TaskStatus.POSTED:
+                borders.append(ghost.escrow.offers[task_id].expiry)
+                borders.append(task.posted_at + ghost.escrow.offers[task_id].auction_seconds)
+            if task.status == TaskStatus.ASSIGNED:
+                borders.append(task.heartbeat_end)
+        for claim_id, claim in ghost.escrow.claims.items():
+            draw = ghost.lottery.draw_of(claim_id)
+            borders += [draw.commit_deadline, draw.open_deadline, draw.reveal_deadline]
+            if claim.status == ClaimStatus.PENDING:
+                borders.append(claim.challenge_deadline)
+                borders.append(claim.claimed_at + ghost.lottery.draw_seconds())
+                if ghost.escrow.offers[claim.task_id].attestations:
+                    deadline = ghost.availability._get(claim_id).deadline
+                    borders += [deadline, deadline + ghost.availability.round_seconds]
+        for entry in ghost.game.entries.values():
+            borders.append(compute_deadline(entry.position))
+        return borders

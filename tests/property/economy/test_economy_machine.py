@@ -1,0 +1,78 @@
+"""Any sequence of calls on the contracts of the economy, against the ghost model.
+
+After every call the contracts must have done what the model says, which was written from the
+interfaces: the same answer, the same events, the same money, or a refusal with the same reason.
+"""
+
+from collections import Counter
+from functools import cache
+
+import boa
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.property.economy.coverage import find_missed
+from tests.property.economy.deployment import World, deploy
+from tests.property.economy.machine import Session
+from tests.property.economy.player import HOOKS_INSIDE
+
+BEACONS = ("BlockhashBeacon", "SubmitterBeacon")
+SEEDS = st.integers(0, 2**64 - 1)
+
+
+@cache
+def get_world(beacon: str) -> World:
+    return deploy(beacon)
+
+
+class EconomyMachine(RuleBasedStateMachine):
+    """One rule: its number decides who calls what, or how time passes."""
+
+    met: Counter[str] = Counter()
+
+    @initialize(seed=SEEDS)
+    def begin(self, seed: int) -> None:
+        self.session = Session(get_world(BEACONS[seed % 2]), seed)
+        self.is_sound = True
+
+    @rule(seed=SEEDS)
+    def act(self, seed: int) -> None:
+        self.is_sound = False
+        self.session.player.random.seed(seed)
+        self.session.step()
+        self.is_sound = True
+
+    def teardown(self) -> None:
+        self.session.close(check=self.is_sound)
+        self.met.update(self.session.met)
+        self.met["steps"] += self.session.driver.steps
+
+
+def run(examples: int, steps: int) -> Counter[str]:
+    """What the sequences have met."""
+    EconomyMachine.met.clear()
+    for beacon in BEACONS:
+        get_world(beacon)
+    with boa.env.anchor():
+        run_state_machine_as_test(
+            EconomyMachine, settings=settings(max_examples=examples, stateful_step_count=steps)
+        )
+    return EconomyMachine.met
+
+
+def test_economy__any_sequence_of_calls__does_what_the_interfaces_say():
+    met = run(examples=20, steps=150)
+    assert not find_missed(met, HOOKS_INSIDE), met
+
+
+@pytest.mark.long
+def test_economy__many_sequences_of_calls__do_what_the_interfaces_say():
+    met = run(examples=400, steps=250)
+    assert not find_missed(met, HOOKS_INSIDE), met
