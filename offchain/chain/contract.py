@@ -16,6 +16,7 @@ from offchain.chain.errors import BadAnswer, ChainError, NetworkUnreachable, Rev
 # The longest answer of any view of the contracts is a task's terms; events carry at most one
 # opened leaf and its path.
 ANSWER_BYTES_MAX = 2**18  # = 256 KiB
+WORD_BYTES = 32  # of ABI encodings; every value takes one at least
 LOGS_MAX = 2**16
 LOG_BLOCKS = 2_000  # per request: what public nodes commonly allow
 
@@ -68,6 +69,11 @@ class Contract:
         if len(raw) > ANSWER_BYTES_MAX:
             raise BadAnswer(f"{call.action}: the answer has {len(raw)} bytes")
         types = [_compute_type(output) for output in self._functions[function]["outputs"]]
+        # Where there is no code the answer is empty, and eth_abi reads a number of it: 0.
+        if len(raw) < WORD_BYTES * len(types):
+            raise BadAnswer(
+                f"{call.action}: an answer of {len(raw)} bytes; is a contract at {self.address}?"
+            )
         try:
             values = decode(types, bytes(raw))
         except (DecodingError, OverflowError, ValueError) as error:

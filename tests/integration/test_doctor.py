@@ -144,6 +144,8 @@ def test_examine__no_code__is_named_and_nothing_breaks(deployment, web3, get_fau
     faults = get_faults(deployment)
     assert {"ChallengeGame runtime code", "ChallengeGame.bond", "ChallengeGame holds"} <= faults
     assert all(name.startswith("ChallengeGame") for name in faults)
+    # None of them reads as zero where there is nobody to ask.
+    assert len(faults) == 2 + len([f for f in LIMITS.values() if f.contract == "ChallengeGame"]) + 3
 
 
 def test_examine__tokens_are_missing__is_named(deployment, accounts, project, web3, get_faults):
