@@ -19,7 +19,7 @@ INTERFACES = {
     "availability": ["IAvailability"],
     "beacon": ["IBeacon", "IBlockhashBeacon", "ISubmitterBeacon"],
 }
-REASON = re.compile(r'"((?:%s|clock): [^"]+)"' % "|".join(INTERFACES))
+REASON = re.compile(rf'"((?:{"|".join(INTERFACES)}|clock): [^"]+)"')
 FUNCTION = re.compile(r"@external\n(@view\n)?def (\w+)\(")
 EVENT = re.compile(r"^event (\w+):", re.MULTILINE)
 

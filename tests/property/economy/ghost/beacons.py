@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from tests.property.economy.ghost.base import ZERO_ADDRESS, ZERO_VALUE, Common, require
-from tests.property.economy.ghost.market import ClaimStatus, Escrow, TaskStatus
+from tests.property.economy.ghost.market import ClaimStatus, Escrow
 
 HASHES_KEPT = 256  # blocks whose hash can be had
 
@@ -98,7 +98,7 @@ class SubmitterBeacon(Seeds):
                 "beacon: not the submitter": sender == submitter,
                 "beacon: zero link": link != ZERO_VALUE,
                 "beacon: already committed": self.link_of(task_id) == ZERO_VALUE,
-                "beacon: task claimed": task is None or task.status != TaskStatus.CLAIMED,
+                "beacon: task claimed": task is None or task.claim_id == 0,
             }
         )
         self.links[task_id] = link
