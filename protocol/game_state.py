@@ -69,9 +69,23 @@ HEIGHTS_MAX = {
     Level.ELEMENT: PATH_MAX,
     Level.CHUNK: compute_ceil_log2(FOLD_MAX // CHUNK_LENGTH),
 }
+
+
+def compute_rounds(height: int) -> int:
+    """Picks that lead from a node to a leaf `height` below it."""
+    return -(-height // REVEAL_DEPTH)
+
+
+def compute_depth(height: int) -> int:
+    """Generations that the next round goes down: all rounds that are left, as even as can be."""
+    return -(-height // compute_rounds(height)) if height > 0 else 0
+
+
 EXPANSIONS = len(Level) - 1
-# Rounds of reveal and pick, expansions, the leaf and the element, the proof.
-MOVES_MAX = 2 * sum(-(-h // REVEAL_DEPTH) for h in HEIGHTS_MAX.values()) + EXPANSIONS + 3  # = 63
+ROUNDS_MAX = sum(map(compute_rounds, HEIGHTS_MAX.values()))  # = 27
+# A pick in each round; a reveal before each, unless an expansion shows the nodes; the expansions;
+# the leaf and the element; the proof.
+MOVES_MAX = 2 * ROUNDS_MAX + 3  # = 57
 # Expansions to these levels make the worker execute again, and their first picks the challenger.
 REEXECUTED = (Level.STEP, Level.OPERATOR, Level.INSTRUCTION)
 
@@ -122,11 +136,7 @@ class Game:
     move: int = 0  # moves made so far
     index: int = 0
     indices: tuple[int, ...] = (0,) * len(Level)  # contested leaves; the element for ELEMENT
-    step_root: Root = ZERO_VALUE
-    operator_trace_root: Root = ZERO_VALUE
-    instruction_trace_root: Root = ZERO_VALUE
-    microcode_root: Root = ZERO_VALUE  # the contested operator's instruction descriptors
-    chunk_root: Root = ZERO_VALUE
+    posted: Root = ZERO_VALUE  # digest of the roots posted so far, `moves.Posted`
     size: int = 0  # elements of the contested tensor
     dtype: int = 0
     chunks: int = 0  # accumulators of one element's fold; 1 where there is no level CHUNK
@@ -134,14 +144,19 @@ class Game:
 
     @property
     def depth(self) -> int:
-        """Generations that the next reveal goes down."""
-        return min(REVEAL_DEPTH, self.height)
+        """Generations that the round goes down."""
+        return compute_depth(self.height)
 
     @property
     def step(self) -> StepIndex:
         """The contested step since genesis, once it is known."""
         segment, step = self.indices[Level.SEGMENT], self.indices[Level.STEP]
         return StepIndex(segment * self.subject.segment_length + step)
+
+    def is_expanded(self) -> bool:
+        """Whether an expansion has shown the nodes that are owed a pick, and no reveal."""
+        untouched = self.height == compute_ceil_log2(self.count)
+        return self.stage is Stage.PICK and self.level > Level.SEGMENT and untouched
 
     def is_challenger_owing(self) -> bool:
         """Whether the challenger owes the move; otherwise the worker, until the game has ended."""
@@ -154,8 +169,7 @@ class Game:
 def compute_extra(game: Game) -> Seconds:
     """Uncharged time of the owed move, where the party has to execute again."""
     expanding = game.stage is Stage.EXPAND and game.level + 1 in REEXECUTED
-    untouched = game.height == compute_ceil_log2(game.count)
-    picking = game.stage is Stage.PICK and game.level in REEXECUTED and untouched
+    picking = game.is_expanded() and game.level in REEXECUTED
     return game.subject.reexecution_seconds if expanding or picking else Seconds(0)
 
 

@@ -89,7 +89,7 @@ def point(table: Any, game_id: int, place: tuple[int, int]) -> None:
         move: Any = moves.PickElement(game.move, 0)
     else:
         child = (leaves[game.level] >> (game.height - game.depth)) - (game.index << game.depth)
-        move = build_pick(game, child, table.revealed[game_id])
+        move = build_pick(game, child, table.shown[game_id])
     assert game.level in Level
     assert table.play(game_id, move, game.challenger) == ""
 

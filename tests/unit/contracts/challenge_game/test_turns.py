@@ -53,7 +53,7 @@ def test_move__of_another_kind__reverts(table):
     for move in (
         moves.Reveal(proof.move, (ZERO,)),
         moves.RevealLeaf(proof.move, bytes(1024)),
-        moves.ExpandChunk(proof.move, ZERO, (), b""),
+        moves.ExpandChunk(proof.move, (ZERO,), (), b""),
     ):
         assert table.play(game_id, move, table.worker) == "game: another move is owed"
     assert table.play(game_id, table.owe(game_id), table.worker) == ""
@@ -89,10 +89,11 @@ def test_clock__budget_used_up__leaves_the_minimum(table):
     game_id = table.open()
     preset = table.preset
     boa.env.time_travel(seconds=preset.worker_seconds)
-    table.advance(game_id, Level.STEP, Stage.REVEAL, DOT)
+    table.advance(game_id, Level.SEGMENT, Stage.EXPAND, DOT)
     game = table.games[game_id]
     assert game.worker_left == 0
-    assert compute_deadline(game) == game.since + preset.minimum_move_seconds
+    minimum, extra = preset.minimum_move_seconds, game.subject.reexecution_seconds
+    assert compute_deadline(game) == game.since + minimum + extra
 
 
 @pytest.mark.parametrize("level", [Level.SEGMENT, Level.SLOT, Level.OPERATOR])
@@ -107,7 +108,7 @@ def test_clock__execution_is_owed__has_extra_time_for_both(table, level):
     assert compute_deadline(game) == game.since + game.challenger_left + extra
     assert table.preset.challenger_seconds == game.challenger_left
     boa.env.time_travel(seconds=extra)
-    stage = Stage.REVEAL if game.height > 5 else Stage.EXPAND
+    stage = Stage.REVEAL if game.height > game.depth else Stage.EXPAND
     game = table.advance(game_id, Level(level + 1), stage, DOT)
     assert game.challenger_left == table.preset.challenger_seconds
 
