@@ -10,13 +10,12 @@ import argparse
 import datetime
 import sys
 import time
-from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from protocol.instructions import Opcode
-from scripts.campaign.elements import Advance, Figures, Mismatch, compare_instruction, is_batched
+from scripts.campaign.elements import Figures, Mismatch, compare_instruction, is_batched
 from scripts.campaign.malformed import compare_malformed
 from scripts.campaign.record import Entry, read_entries, write_entry
 from scripts.campaign.referee import Referee
@@ -27,23 +26,21 @@ CASES = 100_000
 ELEMENTS_SHARE = 20
 
 
-def _show_bar(title: str, total: int, work: Callable[[Advance], Figures]) -> Figures:
+def _compare(
+    referee: Referee, name: str, cases: int, elements: int, seed: int, figures: Figures
+) -> None:
     """Do the work behind a bar on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bars:
-        bar = bars.add_task(title, total=total)
-        return work(lambda count: bars.advance(bar, count))
+        bar = bars.add_task(name, total=cases + elements)
 
+        def advance(count: int) -> None:
+            bars.advance(bar, count)
 
-def _compare(referee: Referee, name: str, cases: int, elements: int, seed: int) -> Figures:
-    if name == MALFORMED:
-        return _show_bar(name, cases, lambda a: compare_malformed(referee, cases, seed, a))
-    opcode = Opcode[name]
-    return _show_bar(
-        name,
-        cases + elements,
-        lambda a: compare_instruction(referee, opcode, cases, elements, seed, a),
-    )
+        if name == MALFORMED:
+            compare_malformed(referee, cases, seed, advance, figures)
+        else:
+            compare_instruction(referee, Opcode[name], cases, elements, seed, advance, figures)
 
 
 def main() -> int:
@@ -70,7 +67,7 @@ def main() -> int:
             start, mismatch = time.perf_counter(), None
             figures = Figures()
             try:
-                figures = _compare(referee, name, arguments.cases, elements, arguments.seed)
+                _compare(referee, name, arguments.cases, elements, arguments.seed, figures)
             except Mismatch as error:
                 mismatch = error
             seconds = time.perf_counter() - start

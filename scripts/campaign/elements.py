@@ -31,6 +31,10 @@ Advance = Callable[[int], None]  # told how many cases are done
 Step = tuple[str, Case, bytes]  # how to get the case, the case, the protocol's word
 
 
+def ignore(count: int) -> None:
+    """Nobody looks at the progress."""
+
+
 class Mismatch(Exception):
     """Contract and protocol differ; the message is the reproducer."""
 
@@ -60,14 +64,20 @@ def is_batched(opcode: Opcode) -> bool:
 
 
 def compare_instruction(
-    referee: Referee, opcode: Opcode, cases: int, elements: int, seed: int, advance: Advance
+    referee: Referee,
+    opcode: Opcode,
+    cases: int,
+    elements: int,
+    seed: int,
+    advance: Advance = ignore,
+    figures: Figures | None = None,
 ) -> Figures:
     """Compare `cases` seeded cases and the edge grid, and `elements` with real openings.
 
-    Raises `Mismatch` at the first difference. An instruction that only moves words has no other
-    form: its cases are elements as well.
+    Raises `Mismatch` at the first difference; `figures` then holds what was right. An instruction
+    that only moves words has no other form: its cases are elements as well.
     """
-    figures = Figures()
+    figures = Figures() if figures is None else figures
     if LEGALITY[opcode].kind is Kind.MAP:
         _compare_maps(referee, opcode, cases, seed, figures, advance)
     elif LEGALITY[opcode].kind is Kind.FOLD:
@@ -104,15 +114,15 @@ def _compare_map_batch(
     for case, word, other in zip(cases, words, expected):
         if word != other:
             raise Mismatch(describe(opcode, _describe_map(opcode, case), word, "map_unit", other))
-        figures.note(classify(opcode, word))
+        figures.note(classify(opcode, other))
     inside = [number for number, case in enumerate(cases) if is_in_domain(opcode, case)]
     by_arrays = compute_by_semantics(opcode, [cases[number] for number in inside])
     for number, other in zip(inside, by_arrays):
         # COPY and SELECT of an f32 extend no sign; the lowest 32 bits are what is committed.
         kept = WORD_MASK if opcode in (Opcode.COPY, Opcode.SELECT) else 2**256 - 1
-        if (words[number] ^ other) & kept:
+        if (expected[number] ^ other) & kept:
             call = _describe_map(opcode, cases[number])
-            raise Mismatch(describe(opcode, call, words[number], "semantics", other))
+            raise Mismatch(describe(opcode, call, expected[number], "semantics", other))
 
 
 def compute_by_semantics(opcode: Opcode, cases: Sequence[MapCase]) -> list[int]:
@@ -176,7 +186,7 @@ def _compare_folds(
                 by_arrays = _fold_by_semantics(opcode, case)
                 if word != by_arrays:
                     raise Mismatch(describe(opcode, repr(case), word, "semantics", by_arrays))
-            figures.note(classify(opcode, word))
+            figures.note(classify(opcode, expected))
         figures.seeded += count
         advance(count)
 
@@ -224,7 +234,7 @@ def _compare_draws(
             if word != expected:
                 call = f"threefry.random24{case}"
                 raise Mismatch(describe(Opcode.RANDOM, call, word, "threefry", expected))
-            figures.note(classify(Opcode.RANDOM, word))
+            figures.note(classify(Opcode.RANDOM, expected))
         figures.seeded += count
         advance(count)
 
@@ -313,11 +323,11 @@ def _describe_map(opcode: Opcode, case: MapCase) -> str:
 def describe(
     opcode: Opcode,
     call: str,
-    word: int | str,
+    word: int | str | None,
     voice: str,
     expected: int,
     subject: str = "contract",
 ) -> str:
     """A mismatch and how to get it again."""
-    got = hex(word) if isinstance(word, int) else f"refused: {word!r}"
+    got = hex(word) if isinstance(word, int) else f"refused: {word or 'without a reason'}"
     return f"{opcode.name}: {call}\n  {subject}: {got}\n  protocol.{voice}: {expected:#x}"

@@ -43,7 +43,7 @@ from scripts.bench.element_cases import (
     encode_instruction,
 )
 from scripts.campaign.damages import CONTEXT_END, damage_bytes, damage_case, draw_case, malform
-from scripts.campaign.elements import Advance, Figures, Mismatch, split
+from scripts.campaign.elements import Advance, Figures, Mismatch, ignore, split
 from scripts.campaign.referee import Outcome, Referee
 from tests.instruction_cases import compute_by_protocol
 
@@ -65,9 +65,16 @@ class Attempt:
     honest: bytes | None
 
 
-def compare_malformed(referee: Referee, cases: int, seed: int, advance: Advance) -> Figures:
+def compare_malformed(
+    referee: Referee,
+    cases: int,
+    seed: int,
+    advance: Advance = ignore,
+    figures: Figures | None = None,
+) -> Figures:
     """Make malformed calls; raises `Mismatch` at the first outcome that is not expected."""
-    figures, makers = Figures(), (draw_program, draw_proof, draw_bytes)
+    figures = Figures() if figures is None else figures
+    makers = (draw_program, draw_proof, draw_bytes)
     done = 0
     for count in split(cases, BATCH):
         attempts = [

@@ -34,6 +34,11 @@ CALLS_MAX = 2**4
 # What one call may take: the goal of a last step.
 GAS_MAX = 500_000
 
+
+class CallError(RuntimeError):
+    """The chain answered with an error: for `eth_call`, a revert."""
+
+
 MapCase = tuple[int, int, int, int, int]  # words a, b, c; attributes 0, 1
 
 
@@ -121,13 +126,13 @@ class Referee:
         self.connection.close()
         self.anvil.stop()
 
-    def compute_maps(self, opcode: int, cases: Sequence[MapCase]) -> list[int]:
+    def compute_maps(self, opcode: int, cases: Sequence[MapCase]) -> list[int | None]:
         """The words that MapUnit gives, in calls of at most WORDS_MAX cases."""
         head = bytes(12) + bytes.fromhex(self.map_unit[2:]) + _word(opcode)
         packed = [b"".join([_word(value) for value in case]) for case in cases]
         return self._compute_words("compute_maps", head, packed, WORDS_MAX)
 
-    def compute_folds(self, opcode: int, cases: Sequence[FoldCase]) -> list[int]:
+    def compute_folds(self, opcode: int, cases: Sequence[FoldCase]) -> list[int | None]:
         """The accumulators that the verifier's module gives."""
         packed = [
             _word(case.accumulator) + _word(case.wanted) + _word(case.length) + case.a + case.b
@@ -135,7 +140,7 @@ class Referee:
         ]
         return self._compute_words("compute_folds", _word(opcode), packed, CHUNKS_MAX)
 
-    def compute_random24s(self, cases: Sequence[tuple[int, ...]]) -> list[int]:
+    def compute_random24s(self, cases: Sequence[tuple[int, ...]]) -> list[int | None]:
         """The draws of the verifier's module at each (key0, key1, position, counter)."""
         packed = [b"".join([_word(value) for value in case]) for case in cases]
         return self._compute_words("random24s", b"", packed, WORDS_MAX)
@@ -155,13 +160,23 @@ class Referee:
             outcomes += [decode_outcome(*item) for item in decode(["(bool,bytes)[]"], answer)[0]]
         return outcomes
 
-    def _compute_words(self, name: str, head: bytes, cases: list[bytes], limit: int) -> list[int]:
-        words: list[int] = []
+    def _compute_words(
+        self, name: str, head: bytes, cases: list[bytes], limit: int
+    ) -> list[int | None]:
+        """The words of all cases, in calls of at most `limit`; None where the contract reverts."""
+        words: list[int | None] = []
         for start in range(0, len(cases), limit):
             part = cases[start : start + limit]
             tail = _encode_array(b"".join(part), len(part), len(head) + 32)
-            answer = self._call(self.mock, self.selectors[name] + head + tail)
-            words += [int.from_bytes(answer[i : i + 32], "big") for i in range(64, len(answer), 32)]
+            try:
+                answer = self._call(self.mock, self.selectors[name] + head + tail)
+            except CallError:
+                # One case that reverts takes all with it: halve until it is alone.
+                half = len(part) // 2
+                words += self._compute_words(name, head, part, half) if half else [None]
+            else:
+                numbers = [answer[i : i + 32] for i in range(64, len(answer), 32)]
+                words += [int.from_bytes(number, "big") for number in numbers]
         assert len(words) == len(cases), f"{name}: {len(words)} words for {len(cases)} cases"
         return words
 
@@ -187,5 +202,5 @@ class Referee:
         self.connection.request("POST", "/", body, {"Content-Type": "application/json"})
         answer = json.loads(self.connection.getresponse().read())
         if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
+            raise CallError(f"{method}: {answer['error']}")
         return answer["result"]

@@ -13,9 +13,9 @@ from protocol.instructions import LEGALITY, Kind, Opcode
 from protocol.map_unit import UnknownMap, compute_map, to_integer
 from scripts.campaign import elements
 from scripts.campaign.edges import count_operands, get_edges
-from scripts.campaign.elements import Mismatch, compare_instruction, is_batched
+from scripts.campaign.elements import Figures, Mismatch, compare_instruction, is_batched
 from scripts.campaign.operands import Operands
-from scripts.campaign.referee import Referee
+from scripts.campaign.referee import CallError, Referee
 from tests.float_cases import EDGES, to_mpfr
 
 CASES = 1_000
@@ -48,7 +48,7 @@ def test_compare_instruction__edges_and_seeded_cases__no_mismatch(
     referee: Referee, opcode: Opcode
 ) -> None:
     cases, count = (CASES, ELEMENTS) if is_batched(opcode) else (0, 4 * ELEMENTS)
-    figures = compare_instruction(referee, opcode, cases, count, SEED, lambda count: None)
+    figures = compare_instruction(referee, opcode, cases, count, SEED)
     assert (figures.seeded, figures.elements) == (cases, count)
     assert INTERESTING.get(opcode, TO_INTEGERS) <= set(figures.met), figures.met
     if opcode in MAPS:
@@ -72,7 +72,7 @@ def test_compare_instruction__protocol_altered__mismatch_with_its_operands(
 
     monkeypatch.setattr(elements, "compute_map", alter)
     with pytest.raises(Mismatch) as caught:
-        compare_instruction(referee, Opcode.SUB, 0, 0, SEED, lambda count: None)
+        compare_instruction(referee, Opcode.SUB, 0, 0, SEED)
     assert str(caught.value) == (
         "SUB: compute_map(Opcode.SUB, 0x3f800000, 0x3f7fffff, 0x0, 0, 0)\n"
         "  contract: 0x33800000\n  protocol.map_unit: 0x33800001"
@@ -88,7 +88,7 @@ def test_compare_instruction__other_voices_altered__mismatch(
         monkeypatch.setattr(elements, name, lambda *a, function=function: function(*a) ^ 1)
     monkeypatch.setattr(elements, "compute_by_protocol", lambda case: bytes(31) + b"\7")
     with pytest.raises(Mismatch, match=f"^{opcode.name}: "):
-        compare_instruction(referee, opcode, 50, 0, SEED, lambda count: None)
+        compare_instruction(referee, opcode, 50, 0, SEED)
 
 
 EXACT: dict[Opcode, Any] = {
@@ -141,8 +141,41 @@ def test_operands__same_seed__same_cases() -> None:
         assert drawn != [other.draw() for _ in range(20)]
 
 
-def test_compute_map__unknown_opcode__referee_hands_on_the_reason(referee: Referee) -> None:
+def test_compute_maps__case_that_reverts__found_among_others(
+    referee: Referee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One revert takes a whole call with it; only the case that it came from is blamed."""
+    call = referee._call
+    bad = b"\7" * 32
+
+    def refuse(target: str, data: bytes) -> bytes:
+        if bad in data:
+            raise CallError("eth_call: execution reverted")
+        return call(target, data)
+
+    monkeypatch.setattr(referee, "_call", refuse)
+    one, two = 0x3F800000, 0x40000000
+    cases = [(one, number, 0, 0, 0) for number in range(9)]
+    cases[5] = (one, int.from_bytes(bad, "big"), 0, 0, 0)
+    cases[8] = (one, one, 0, 0, 0)
+    words = referee.compute_maps(Opcode.ADD, cases)
+    assert [n for n, word in enumerate(words) if word is None] == [5]
+    assert (words[0], words[8]) == (one, two)
+
+
+def test_compare_instruction__contract_reverts__mismatch(
+    referee: Referee, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(referee, "compute_maps", lambda opcode, cases: [None for _ in cases])
+    figures = Figures()
+    with pytest.raises(
+        Mismatch, match="contract: refused: without a reason\n  protocol.map_unit: "
+    ):
+        compare_instruction(referee, Opcode.NEG, 5, 0, SEED, figures=figures)
+    assert figures.cases == 0
+
+
+def test_compute_maps__unknown_opcode__refused_by_both(referee: Referee) -> None:
     with pytest.raises(UnknownMap, match="map: unknown opcode"):
         compute_map(33, 0, 0, 0, 0, 0)
-    with pytest.raises(RuntimeError, match="map: unknown opcode"):
-        referee.compute_maps(33, [(0, 0, 0, 0, 0)])
+    assert referee.compute_maps(33, [(0, 0, 0, 0, 0)] * 3) == [None] * 3

@@ -20,7 +20,7 @@ REASONS = (
 
 
 def test_compare_malformed__all_kinds__refused_or_the_honest_word(referee: Referee) -> None:
-    met = compare_malformed(referee, CASES, SEED, lambda count: None).met
+    met = compare_malformed(referee, CASES, SEED).met
     assert {"program", "rank", "proof", "bytes", "accepted", "no reason"} <= set(met)
     for reason in REASONS:
         assert met.get(f"verifier: {reason}", 0) > 0, reason
@@ -60,4 +60,4 @@ def test_compare_malformed__contract_would_accept_another__mismatch(
     wrong = Outcome(b"\7" * 32)
     monkeypatch.setattr(referee, "call_verifier", lambda calls: [wrong for _ in calls])
     with pytest.raises(Mismatch, match="draw_program"):
-        compare_malformed(referee, 3, SEED, lambda count: None)
+        compare_malformed(referee, 3, SEED)
