@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONWARNINGS := ignore:Field 'import_remapping' has an incomplete definition
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long campaign demo bench bench-gpu lint compile format clean
+.PHONY: help setup test test-long campaign demo bench bench-gpu gas sizes lint compile format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -40,6 +40,12 @@ bench: compile ## Measure gas, steps and hashing; figures go to docs/benchmarks.
 
 bench-gpu: setup ## Measure the kernels and steps on a CUDA device
 	python -m scripts.bench --device cuda
+
+gas: compile ## Record the gas of every entry of the contracts in tests/gas.json
+	python -m scripts.bench.gas --record
+
+sizes: compile ## Show the code size of every contract beside the limit
+	python -m scripts.bench.code_size
 
 lint: setup ## ruff and mypy
 	ruff check .
