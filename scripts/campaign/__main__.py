@@ -17,10 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from protocol.instructions import Opcode
 from scripts.campaign.elements import Figures, Mismatch, compare_instruction, is_batched
 from scripts.campaign.malformed import compare_malformed
-from scripts.campaign.record import Entry, read_entries, write_entry
+from scripts.campaign.record import MALFORMED, NAMES, Entry, read_entries, write_entry
 from scripts.campaign.referee import Referee
 
-MALFORMED = "MALFORMED"
 CASES = 100_000
 # Cases with real openings per case of arithmetic alone: these cost a hundred times as much.
 ELEMENTS_SHARE = 20
@@ -45,9 +44,8 @@ def _compare(
 
 def main() -> int:
     """Compare; 1 if anything differs."""
-    names = [*Opcode.__members__, MALFORMED]
     parser = argparse.ArgumentParser(description="Compare the contracts with the protocol.")
-    parser.add_argument("--opcode", choices=names, action="append", help="default: all")
+    parser.add_argument("--opcode", choices=NAMES, action="append", help="default: all")
     parser.add_argument("--cases", type=int, default=CASES, help=f"of each; default {CASES:,}")
     parser.add_argument("--elements", type=int, help="of them with openings; default a twentieth")
     parser.add_argument("--seed", type=int, default=7)
@@ -55,7 +53,7 @@ def main() -> int:
     arguments = parser.parse_args()
     share = arguments.cases // ELEMENTS_SHARE
     with Referee() as referee:
-        for name in arguments.opcode or names:
+        for name in arguments.opcode or NAMES:
             elements = share if arguments.elements is None else arguments.elements
             if name == MALFORMED or not is_batched(Opcode[name]):
                 elements = 0  # these have no other form than with openings

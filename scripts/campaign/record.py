@@ -4,8 +4,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from protocol.instructions import Opcode
 from scripts.bench.document import replace_section
 
+MALFORMED = "MALFORMED"
+NAMES = (*Opcode.__members__, MALFORMED)  # of what is compared, in the order of the table
 RECORD = Path("docs/verification.json")
 DOCUMENT = Path("docs/verification.md")
 
@@ -34,6 +37,7 @@ def read_entries(record: Path = RECORD) -> dict[str, Entry]:
 def write_entry(name: str, entry: Entry, record: Path = RECORD, document: Path = DOCUMENT) -> None:
     """Add or replace one, in the record and in the document's table."""
     entries = read_entries(record) | {name: entry}
+    entries = {key: entries[key] for key in NAMES if key in entries}
     items = {key: asdict(value) for key, value in entries.items()}
     record.write_text(json.dumps(items, indent=2) + "\n")
     replace_section(document, "campaign", format_table(entries))
