@@ -76,8 +76,10 @@ PROOF_MAX: constant(uint256) = 17 * 2**10
 
 # G5: a pick in each round, a reveal or an expansion before it, the leaf and the element, the proof.
 MOVES_MAX: constant(uint256) = 57
-# Expansions to STEP, OPERATOR and INSTRUCTION, and the first picks in them.
-REEXECUTIONS_MAX: constant(uint256) = 6
+# Expansions to STEP, OPERATOR and INSTRUCTION; as many first picks in them.
+REEXECUTIONS: constant(uint256) = 3
+# A worker's time to execute again grows with the games opened against its claim, up to so many.
+COUNTED_GAMES_MAX: constant(uint256) = 2**4
 
 WHOLE: constant(uint256) = 10_000  # basis points
 # A worker gets this much back at most when it plays against itself to delay others.
@@ -187,6 +189,7 @@ def game_of(game_id: uint256) -> IChallengeGame.Game:
         challenger_left=position.challenger_left,
         since=position.since,
         claim_slashed=subject.claim_slashed,
+        opened=subject.opened,
     )
 
 
@@ -210,7 +213,7 @@ def max_duration(reexecution_seconds: uint256) -> uint256:
         worker_seconds
         + challenger_seconds
         + MOVES_MAX * minimum_move_seconds
-        + REEXECUTIONS_MAX * reexecution_seconds
+        + REEXECUTIONS * (COUNTED_GAMES_MAX + 1) * reexecution_seconds
     )
 
 
@@ -219,17 +222,19 @@ def open(claim_id: uint256) -> uint256:
     subject: ITaskEscrow.Subject = self._read_subject(claim_id)
     assert msg.sender != subject.worker, "game: worker cannot challenge itself"
     assert self.game_id_of[claim_id][msg.sender] == 0, "game: already challenged"
-    if self._subjects[claim_id] == 0:
+    kept: subjects.Subject = self._get_subject(claim_id)
+    if kept.opened == 0:
         self._program_roots[claim_id] = subject.program_root
-        self._subjects[claim_id] = subjects.pack(
-            subjects.Subject(
-                worker=subject.worker,
-                claim_slashed=False,
-                segments=convert(subject.segments, uint256),
-                segment_length=convert(subject.segment_length, uint256),
-                reexecution_seconds=convert(subject.reexecution_seconds, uint256),
-            )
+        kept = subjects.Subject(
+            worker=subject.worker,
+            claim_slashed=False,
+            opened=0,
+            segments=convert(subject.segments, uint256),
+            segment_length=convert(subject.segment_length, uint256),
+            reexecution_seconds=convert(subject.reexecution_seconds, uint256),
         )
+    kept.opened = min(kept.opened + 1, COUNTED_GAMES_MAX)
+    self._subjects[claim_id] = subjects.pack(kept)
 
     self.game_count += 1
     game_id: uint256 = self.game_count
@@ -723,12 +728,15 @@ def _compute_extra(position: positions.Position, subject: subjects.Subject) -> u
     @notice Uncharged time of the owed move, where the party has to execute again.
     """
     reached: uint256 = position.level
+    seconds: uint256 = subject.reexecution_seconds
     if position.stage == EXPAND:
         reached += 1
+        # The worker may have to execute once for each game before it gets to this one.
+        seconds *= subject.opened
     elif position.stage != PICK or not descriptor.is_height(position.height, position.count):
         return 0
     if reached == STEP or reached == OPERATOR or reached == INSTRUCTION:
-        return subject.reexecution_seconds
+        return seconds
     return 0
 
 

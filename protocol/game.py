@@ -25,6 +25,7 @@ from protocol.descriptor import (
 from protocol.evaluation import Context
 from protocol.fold import is_fold
 from protocol.game_state import (
+    COUNTED_GAMES_MAX,
     Game,
     Level,
     Outcome,
@@ -77,6 +78,7 @@ __all__ = [
     "compute_verdict",
     "process_claim_slashed",
     "process_drop",
+    "process_game_opened",
     "process_move",
     "process_open",
     "process_timeout",
@@ -198,8 +200,13 @@ def _read_element(game: Game, data: bytes) -> bytes:
 # --- Moves ----------------------------------------------------------------------------------------
 
 
-def process_open(preset: Preset, subject: Subject, challenger: str, now: Seconds) -> Game:
-    """A new game. The contract also asks the escrow, and admits a challenger once per claim."""
+def process_open(
+    preset: Preset, subject: Subject, challenger: str, now: Seconds, before: int = 0
+) -> Game:
+    """A new game, after `before` others against the claim.
+
+    The contract also asks the escrow, and admits a challenger once per claim.
+    """
     _require(challenger != subject.worker, refusals.WorkerChallengesItself)
     game = Game(
         preset=preset,
@@ -212,6 +219,7 @@ def process_open(preset: Preset, subject: Subject, challenger: str, now: Seconds
         worker_left=preset.worker_seconds,
         challenger_left=preset.challenger_seconds,
         stage=Stage.REVEAL,
+        opened=min(before + 1, COUNTED_GAMES_MAX),
     )
     return _enter(game, Level.SEGMENT, subject.claim_root, subject.segments, Stage.REVEAL)
 
@@ -442,6 +450,11 @@ def process_timeout(game: Game, now: Seconds) -> Game:
     _require(expired, refusals.ClockNotExpired)
     late = game.is_challenger_owing()
     return _end(game, Outcome.WORKER_WON if late else Outcome.CHALLENGER_WON)
+
+
+def process_game_opened(game: Game) -> Game:
+    """Another game has been opened against the claim; no deadline moves forward for that."""
+    return replace(game, opened=min(game.opened + 1, COUNTED_GAMES_MAX))
 
 
 def process_claim_slashed(game: Game) -> Game:

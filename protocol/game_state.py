@@ -88,6 +88,8 @@ ROUNDS_MAX = sum(map(compute_rounds, HEIGHTS_MAX.values()))  # = 27
 MOVES_MAX = 2 * ROUNDS_MAX + 3  # = 57
 # Expansions to these levels make the worker execute again, and their first picks the challenger.
 REEXECUTED = (Level.STEP, Level.OPERATOR, Level.INSTRUCTION)
+# A worker's time to execute again grows with the games opened against its claim, up to so many.
+COUNTED_GAMES_MAX = 2**4  # = 16
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class Game:
     dtype: int = 0
     chunks: int = 0  # accumulators of one element's fold; 1 where there is no level CHUNK
     claim_slashed: bool = False
+    opened: int = 1  # games opened against the claim so far, counted up to COUNTED_GAMES_MAX
 
     @property
     def depth(self) -> int:
@@ -167,10 +170,15 @@ class Game:
 
 
 def compute_extra(game: Game) -> Seconds:
-    """Uncharged time of the owed move, where the party has to execute again."""
-    expanding = game.stage is Stage.EXPAND and game.level + 1 in REEXECUTED
-    picking = game.is_expanded() and game.level in REEXECUTED
-    return game.subject.reexecution_seconds if expanding or picking else Seconds(0)
+    """Uncharged time of the owed move, where the party has to execute again.
+
+    A challenger plays one game against a claim. The worker plays all of them and may have to
+    execute once for each before it gets to this one.
+    """
+    seconds = game.subject.reexecution_seconds
+    if game.stage is Stage.EXPAND and game.level + 1 in REEXECUTED:
+        return Seconds(seconds * game.opened)
+    return seconds if game.is_expanded() and game.level in REEXECUTED else Seconds(0)
 
 
 def compute_allowance(game: Game) -> Seconds:
@@ -187,7 +195,7 @@ def compute_deadline(game: Game) -> Seconds:
 def compute_max_duration(preset: Preset, reexecution_seconds: Seconds) -> Seconds:
     """Time after which anybody can end a game, whatever both sides do (G5)."""
     budgets = preset.worker_seconds + preset.challenger_seconds
-    extras = 2 * len(REEXECUTED) * reexecution_seconds
+    extras = len(REEXECUTED) * (COUNTED_GAMES_MAX + 1) * reexecution_seconds
     return Seconds(budgets + MOVES_MAX * preset.minimum_move_seconds + extras)
 
 

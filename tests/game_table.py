@@ -19,6 +19,7 @@ from protocol.game import (
     Stage,
     compute_deadline,
     process_claim_slashed,
+    process_game_opened,
     process_move,
     process_open,
 )
@@ -72,7 +73,7 @@ def describe(game: Game) -> dict[str, Any]:
     """What the contract's `game_of` must say."""
     names = (
         "challenger stage level outcome move node height index count indices posted size dtype "
-        "chunks worker_left challenger_left since claim_slashed"
+        "chunks worker_left challenger_left since claim_slashed opened"
     )
     told = {name: getattr(game, name) for name in names.split()}
     told["indices"] = list(game.indices)
@@ -112,8 +113,11 @@ class Table:
         game_id = self.contract.open(self.claim_id, sender=challenger)
         self._note_gas("open")
         subject = make_subject(self.claimed, self.worker)
-        now = Seconds(boa.env.timestamp)
-        self.games[game_id] = process_open(self.preset, subject, challenger, now)
+        now, before = Seconds(boa.env.timestamp), len(self.games)
+        for other, game in self.games.items():
+            self.games[other] = process_game_opened(game)
+            self.check(other)
+        self.games[game_id] = process_open(self.preset, subject, challenger, now, before)
         self.check(game_id)
         return game_id
 

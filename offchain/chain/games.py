@@ -169,7 +169,7 @@ def _from_values(game_id: GameId, values: dict[str, Any], preset: Preset, subjec
         raise BadAnswer(f"game {game_id}: {error}") from error
     same = (
         *("node", "count", "height", "since", "worker_left", "challenger_left", "move", "index"),
-        *("posted", "size", "dtype", "chunks", "claim_slashed"),
+        *("posted", "size", "dtype", "chunks", "claim_slashed", "opened"),
     )
     return Game(
         preset=preset,

@@ -45,6 +45,9 @@ def spoil(rng: random.Random, move: moves.SideMove) -> moves.SideMove:
     """The move with one part replaced by something of the right type."""
     if isinstance(move, moves.Prove):
         return spoil_proof(rng, move)
+    if isinstance(move, moves.Expansion) and rng.random() < 0.4:
+        # Of the right number, with a root, and another vector's.
+        return replace(move, nodes=tuple(Root(b"\x07" * 32) for _ in move.nodes))
     item = rng.choice(fields(move))
     value: Any = getattr(move, item.name)
     match value:

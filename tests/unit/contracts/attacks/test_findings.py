@@ -47,16 +47,14 @@ from tests.unit.contracts.attacks.systems import deploy_system
 WORKER, SUBMITTER = Address("0x" + "11" * 20), Address("0x" + "22" * 20)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="flood: four bonds, all given back, make an honest worker late and cost it its stake",
-)
-def test_flood__worker_that_needs_exactly_the_priced_time__never_loses() -> None:
-    """Four challengers point at four steps. The worker executes one thing at a time, each in the
-    time that the task pays for, keeps all results and always serves the nearest deadline."""
+@pytest.mark.parametrize("games_at_once", [1, 4, 9])
+def test_flood__worker_that_needs_exactly_the_priced_time__never_loses(games_at_once: int) -> None:
+    """As many challengers point at as many steps. The worker executes one thing at a time, each in
+    the time that the task pays for, keeps all results and always serves the nearest deadline."""
     with boa.env.anchor():
         table = lay_table(make_truth(make_run()))
-        places = {table.open(boa.env.generate_address()): (n // 3, n % 3) for n in range(4)}
+        numbers = range(games_at_once)
+        places = {table.open(boa.env.generate_address()): (n // 3, n % 3) for n in numbers}
         known: set[tuple[int, ...]] = set()
         while True:
             games = {i: g for i, g in table.games.items() if g.stage is not Stage.ENDED}

@@ -127,3 +127,33 @@ def test_timeout__challenger_is_late__worker_is_paid(table):
     assert settled["account"] == table.worker
     assert (settled["amount"], settled["burned"]) == (600, 401)
     assert table.contract.owed_to(table.worker) == 600
+
+
+def test_clock__games_against_the_claim__multiply_the_workers_extra_time(table):
+    """Up to 16 times; the challenger, who plays one game, has it once."""
+    game_id = table.open()
+    game = table.advance(game_id, Level.SEGMENT, Stage.EXPAND, DOT)
+    extra = game.subject.reexecution_seconds
+    deadline = compute_deadline(game)
+    for opened in range(2, 19):
+        table.open(boa.env.generate_address())
+        game = table.games[game_id]
+        assert game.opened == min(opened, 16)
+        later = deadline + (min(opened, 16) - 1) * extra
+        assert table.contract.deadline_of(game_id) == compute_deadline(game) == later
+    boa.env.timestamp = compute_deadline(game)
+    game = table.advance(game_id, Level.STEP, Stage.PICK, DOT)
+    assert game.worker_left == 0
+    assert compute_deadline(game) == game.since + game.challenger_left + extra
+
+
+def test_clock__game_that_has_ended__still_counts(table):
+    """No deadline moves forward, whatever becomes of the other games."""
+    game_id, other = table.open(), table.open(boa.env.generate_address())
+    table.advance(game_id, Level.SEGMENT, Stage.EXPAND, DOT)
+    table.advance(other, Level.SEGMENT, Stage.PICK, DOT)
+    boa.env.time_travel(seconds=table.preset.challenger_seconds + 1)
+    deadline = table.contract.deadline_of(game_id)
+    assert table.play(other, moves.Timeout(), table.worker) == ""
+    assert table.games[game_id].opened == 2
+    assert table.contract.deadline_of(game_id) == deadline
