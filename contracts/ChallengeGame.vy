@@ -218,8 +218,9 @@ def max_duration(reexecution_seconds: uint256) -> uint256:
 
 
 @external
-def open(claim_id: uint256) -> uint256:
+def open(claim_id: uint256, claim_root: bytes32) -> uint256:
     subject: ITaskEscrow.Subject = self._read_subject(claim_id)
+    assert claim_root == subject.claim_root, "game: another claim"
     assert msg.sender != subject.worker, "game: worker cannot challenge itself"
     assert self.game_id_of[claim_id][msg.sender] == 0, "game: already challenged"
     kept: subjects.Subject = self._get_subject(claim_id)

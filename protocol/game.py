@@ -201,12 +201,19 @@ def _read_element(game: Game, data: bytes) -> bytes:
 
 
 def process_open(
-    preset: Preset, subject: Subject, challenger: str, now: Seconds, before: int = 0
+    preset: Preset,
+    subject: Subject,
+    claim_root: Root,
+    challenger: str,
+    now: Seconds,
+    before: int = 0,
 ) -> Game:
     """A new game, after `before` others against the claim.
 
-    The contract also asks the escrow, and admits a challenger once per claim.
+    `claim_root` is what the challenger knows to be false. The contract also asks the escrow, and
+    admits a challenger once per claim.
     """
+    _require(claim_root == subject.claim_root, refusals.AnotherClaim)
     _require(challenger != subject.worker, refusals.WorkerChallengesItself)
     game = Game(
         preset=preset,

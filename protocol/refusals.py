@@ -19,6 +19,12 @@ class WorkerChallengesItself(GameError):
     reason = "game: worker cannot challenge itself"
 
 
+class AnotherClaim(GameError):
+    """A challenge of a claim that is not the one at hand, as after a reorganisation."""
+
+    reason = "game: another claim"
+
+
 class GameHasEnded(GameError):
     """No move is owed any more."""
 

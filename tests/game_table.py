@@ -107,17 +107,21 @@ class Table:
     def worker(self) -> str:
         return self.economy.worker
 
+    @property
+    def root(self) -> bytes:
+        return self.claimed.claim_tree().root
+
     def open(self, challenger: str | None = None) -> int:
         challenger = challenger or self.economy.challenger
         self.economy.fund(challenger, self.preset.bond, self.contract)
-        game_id = self.contract.open(self.claim_id, sender=challenger)
+        game_id = self.contract.open(self.claim_id, self.root, sender=challenger)
         self._note_gas("open")
         subject = make_subject(self.claimed, self.worker)
         now, before = Seconds(boa.env.timestamp), len(self.games)
         for other, game in self.games.items():
             self.games[other] = process_game_opened(game)
             self.check(other)
-        self.games[game_id] = process_open(self.preset, subject, challenger, now, before)
+        self.games[game_id] = process_open(self.preset, subject, self.root, challenger, now, before)
         self.check(game_id)
         return game_id
 

@@ -109,9 +109,9 @@ class Games(Bound):
             return Verdict(event.values["claimed"], event.values["computed"])
         return None
 
-    def open(self, claim_id: ClaimId) -> tuple[GameId, Receipt]:
-        """Challenge a claim; needs an allowance of one bond."""
-        receipt = self.send(f"challenge claim {claim_id}", "open", claim_id)
+    def open(self, claim_id: ClaimId, claim_root: Root) -> tuple[GameId, Receipt]:
+        """Challenge the claim with this root; needs an allowance of one bond."""
+        receipt = self.send(f"challenge claim {claim_id}", "open", claim_id, claim_root)
         opened = self.contract.decode_logs("GameOpened", receipt.logs)
         if len(opened) != 1:
             raise BadAnswer(f"challenge claim {claim_id}: {len(opened)} games in the receipt")

@@ -240,7 +240,7 @@ def play_earlier_game(economy: Economy, contract: Any) -> None:
     economy.assign(task_id, worker)
     claim_id = economy.claim(task_id, worker)
     economy.fund(challenger, PRESET.bond, contract)
-    game_id = contract.open(claim_id, sender=challenger)
+    game_id = contract.open(claim_id, economy.escrow.claim_of(claim_id).root, sender=challenger)
     boa.env.timestamp = contract.deadline_of(game_id) + 1
     contract.timeout(game_id)
 
@@ -277,7 +277,7 @@ def measure(dispute: LongestDispute, table: tuple[Any, int, str, str]) -> list[t
         refund = min(computation.get_gas_refund(), used // REFUND_QUOTIENT)
         figures.append((name, used - refund))
 
-    call("open", (claim_id,), challenger)
+    call("open", (claim_id, dispute.trees[0].root), challenger)
     game_id = contract.game_id_of(claim_id, challenger)
     seen = contract.game_of(game_id)
     while Stage(seen.stage) is not Stage.ENDED:

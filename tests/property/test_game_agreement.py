@@ -32,12 +32,13 @@ STARTS = {
 LEGAL = 0.85  # of the attempts that are not spoilt
 
 # Not reachable by play: one needs a program that no validator accepts, one a claim with padding
-# that is not zero, one a trace with a dirty tail (unit tests make both), one an open by the worker.
+# that is not zero, one a trace with a dirty tail (unit tests make both); two are of openings.
 UNREACHED = {
     "game: count out of range",
     "game: tensor out of range",
     "game: padding must be zero",
     "game: worker cannot challenge itself",
+    "game: another claim",
 }
 
 

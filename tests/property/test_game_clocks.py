@@ -139,7 +139,8 @@ def flood_game(game: Game) -> Game:
 def search() -> tuple[Search, int, tuple[Turn, ...]]:
     claimed = make_truth(make_small_run())
     found = Search(claimed)
-    opened = process_open(PRESET, make_subject(claimed), CHALLENGER, START)
+    subject = make_subject(claimed)
+    opened = process_open(PRESET, subject, subject.claim_root, CHALLENGER, START)
     return found, *found.compute_longest(opened)
 
 
@@ -222,7 +223,9 @@ class Bench:
             self.games[other] = process_game_opened(game)
         subject, before = make_subject(self.claimed), len(self.games)
         challenger = f"{CHALLENGER} {number}"
-        self.games[number] = process_open(PRESET, subject, challenger, Seconds(now), before)
+        self.games[number] = process_open(
+            PRESET, subject, subject.claim_root, challenger, Seconds(now), before
+        )
 
     def _plan(self, number: int, now: int) -> None:
         """The game's next move: at once, after an execution, or when its challenger likes to."""

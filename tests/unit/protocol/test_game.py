@@ -23,6 +23,7 @@ from protocol.game import (
 from protocol.game_state import MOVES_MAX
 from protocol.merkle import Tree, compute_leaf, compute_vector_tree
 from protocol.refusals import (
+    AnotherClaim,
     ClaimAlreadySlashed,
     ClaimNotSlashed,
     ClockExpired,
@@ -57,7 +58,8 @@ SEVERAL_ROUNDS = {Level.SEGMENT, Level.SLOT, Level.OPERATOR, Level.ELEMENT, Leve
 
 
 def open_game(claimed: SpecEvidence) -> Game:
-    return process_open(PRESET, make_subject(claimed), CHALLENGER, START)
+    subject = make_subject(claimed)
+    return process_open(PRESET, subject, subject.claim_root, CHALLENGER, START)
 
 
 def make(game: Game, move: moves.Move | None, caller: str) -> Game:
@@ -253,8 +255,15 @@ def test_drop__slashed_claim__is_the_only_move() -> None:
 
 
 def test_open__by_the_worker__is_refused() -> None:
+    subject = make_subject(make_truth(make_run()))
     with pytest.raises(WorkerChallengesItself):
-        process_open(PRESET, make_subject(make_truth(make_run())), WORKER, START)
+        process_open(PRESET, subject, subject.claim_root, WORKER, START)
+
+
+def test_open__of_another_claim__is_refused() -> None:
+    with pytest.raises(AnotherClaim):
+        subject = make_subject(make_truth(make_run()))
+        process_open(PRESET, subject, subject.genesis_root, CHALLENGER, START)
 
 
 def test_settlement__any_outcome__adds_up_to_the_bond() -> None:

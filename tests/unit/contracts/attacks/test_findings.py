@@ -92,12 +92,9 @@ def point(table: Any, game_id: int, place: tuple[int, int]) -> None:
     assert table.play(game_id, move, game.challenger) == ""
 
 
-@pytest.mark.xfail(
-    strict=True, reason="open names a claim by its number only: a reorganisation swaps claims"
-)
 def test_open__after_a_reorganisation__does_not_hit_a_true_claim() -> None:
-    """Two claims of two tasks change places; the challenge that was sent for the false one lands
-    on the true one and loses its bond."""
+    """Two claims of two tasks change places; the challenge that was sent for the false one names
+    its root, and does not land on the true one."""
     truth = make_truth(make_tiny_run())
     lie = SpecEvidence(truth.run, lie=Lie(step=0, operator=0, instruction=0, element=0))
     with boa.env.anchor():
@@ -112,8 +109,9 @@ def test_open__after_a_reorganisation__does_not_hit_a_true_claim() -> None:
         true = system.claim(truth)
         assert true.claim_id == planned
         system.claim(lie)
-        with boa.reverts():
-            system.contract.open(planned, sender=challenger)
+        with boa.reverts("game: another claim"):
+            system.contract.open(planned, lie.claim_tree().root, sender=challenger)
+        assert system.contract.game_count() == 0
 
 
 def test_post__program_without_a_dataset__can_be_posted() -> None:
@@ -172,7 +170,8 @@ def test_challenger__run_that_diverges__still_challenges_a_false_claim() -> None
             raise Diverged(StepIndex(3), 1, "operator 1 (exp)")
         return SimpleNamespace(claim=Root(b"\0" * 32))
 
-    def open_game(claim_id: ClaimId) -> tuple[int, None]:
+    def open_game(claim_id: ClaimId, claim_root: Root) -> tuple[int, None]:
+        assert claim_root == claim.root
         opened.append(claim_id)
         return 1, None
 
