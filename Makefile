@@ -13,7 +13,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONWARNINGS := ignore:Field 'import_remapping' has an incomplete definition
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long demo bench bench-gpu lint compile format clean
+.PHONY: help setup test test-long campaign demo bench bench-gpu gas sizes lint compile format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -25,8 +25,12 @@ setup: ## Install everything into .venv and node_modules (a second run does noth
 test: lint compile ## Lint, types, contracts and all tests but the long ones
 	ape test --network ethereum:local:foundry $(ARGS)
 
-test-long: setup compile ## The tests that are marked long
+test-long: setup compile ## The tests that are marked long, and the campaign
 	ape test --network ethereum:local:foundry -m long $(ARGS)
+	nice -n 15 python -m scripts.campaign
+
+campaign: setup ## Compare contracts with the protocol at length, on record (docs/verification.md)
+	nice -n 15 python -m scripts.campaign --record
 
 demo: compile ## Train, claim, challenge and decide, on a chain of its own
 	crux demo
@@ -36,6 +40,12 @@ bench: compile ## Measure gas, steps and hashing; figures go to docs/benchmarks.
 
 bench-gpu: setup ## Measure the kernels and steps on a CUDA device
 	python -m scripts.bench --device cuda
+
+gas: compile ## Record the gas of every entry of the contracts in tests/gas.json
+	python -m scripts.bench.gas --record
+
+sizes: compile ## Show the code size of every contract beside the limit
+	python -m scripts.bench.code_size
 
 lint: setup ## ruff and mypy
 	ruff check .

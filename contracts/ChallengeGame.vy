@@ -1,5 +1,5 @@
 # pragma version ==0.4.3
-# pragma optimize codesize
+# pragma optimize gas
 # pragma nonreentrancy on
 """
 @title ChallengeGame
@@ -34,9 +34,6 @@ ELEMENT: constant(uint256) = 5
 CHUNK: constant(uint256) = 6
 ANY_LEVEL: constant(uint256) = 7
 
-# Where the contested operator's vector of instruction descriptors is kept among the levels' roots.
-MICROCODE: constant(uint256) = 7
-
 # Stages
 REVEAL: constant(uint256) = 1
 PICK: constant(uint256) = 2
@@ -60,6 +57,7 @@ LEAVES_MAX: constant(uint256) = 2**24
 CHUNKS_MAX: constant(uint256) = 2**20
 RANK_MAX: constant(uint256) = 2**3
 REVEAL_DEPTH: constant(uint256) = 5
+NODES_MAX: constant(uint256) = 2**REVEAL_DEPTH
 LEAF_BYTES: constant(uint256) = 2**10
 CHUNK_LENGTH: constant(uint256) = 2**8
 # The fold opcodes are neighbours: DOT, SUM, MAXIMUM, ABSMAX, MATCH_SUM.
@@ -72,10 +70,16 @@ ZERO_LEAF: constant(bytes32) = (
     0xc55b90509b8cb9bac53fbdddfc93d4e572685c509f1218423c43a5d6013bbd48
 )
 
-# G5: rounds of reveal and pick, expansions, the leaf and the element, the proof.
-MOVES_MAX: constant(uint256) = 63
-# Expansions to STEP, OPERATOR and INSTRUCTION, and the first picks in them.
-REEXECUTIONS_MAX: constant(uint256) = 6
+# StepVerifier.compute_element, and the longest location and openings that it can be given.
+COMPUTE_ELEMENT: constant(bytes4) = 0x299c0d2d
+PROOF_MAX: constant(uint256) = 17 * 2**10
+
+# G5: a pick in each round, a reveal or an expansion before it, the leaf and the element, the proof.
+MOVES_MAX: constant(uint256) = 57
+# Expansions to STEP, OPERATOR and INSTRUCTION; as many first picks in them.
+REEXECUTIONS: constant(uint256) = 3
+# A worker's time to execute again grows with the games opened against its claim, up to so many.
+COUNTED_GAMES_MAX: constant(uint256) = 2**4
 
 WHOLE: constant(uint256) = 10_000  # basis points
 # A worker gets this much back at most when it plays against itself to delay others.
@@ -105,12 +109,12 @@ total_held: public(uint256)
 _subjects: HashMap[uint256, uint256]
 _program_roots: HashMap[uint256, bytes32]
 # By game: the challenger; position and trail as in modules/position.vy; the contested node; what
-# the worker posted, by level.
+# the worker posted, as a digest.
 _challengers: HashMap[uint256, address]
 _positions: HashMap[uint256, uint256]
 _trails: HashMap[uint256, uint256]
 _nodes: HashMap[uint256, bytes32]
-_roots: HashMap[uint256, HashMap[uint256, bytes32]]
+_posted: HashMap[uint256, bytes32]
 
 
 @deploy
@@ -177,11 +181,7 @@ def game_of(game_id: uint256) -> IChallengeGame.Game:
         index=position.index,
         count=position.count,
         indices=indices,
-        step_root=self._roots[game_id][STEP],
-        operator_trace_root=self._roots[game_id][OPERATOR],
-        instruction_trace_root=self._roots[game_id][INSTRUCTION],
-        microcode_root=self._roots[game_id][MICROCODE],
-        chunk_root=self._roots[game_id][CHUNK],
+        posted=self._posted[game_id],
         size=position.size,
         dtype=positions.get_dtype(trail),
         chunks=positions.get_chunks(trail),
@@ -189,6 +189,7 @@ def game_of(game_id: uint256) -> IChallengeGame.Game:
         challenger_left=position.challenger_left,
         since=position.since,
         claim_slashed=subject.claim_slashed,
+        opened=subject.opened,
     )
 
 
@@ -212,17 +213,29 @@ def max_duration(reexecution_seconds: uint256) -> uint256:
         worker_seconds
         + challenger_seconds
         + MOVES_MAX * minimum_move_seconds
-        + REEXECUTIONS_MAX * reexecution_seconds
+        + REEXECUTIONS * (COUNTED_GAMES_MAX + 1) * reexecution_seconds
     )
 
 
 @external
-def open(claim_id: uint256) -> uint256:
-    claim: ITaskEscrow.Claim = self._get_claim(claim_id)
-    assert msg.sender != claim.worker, "game: worker cannot challenge itself"
+def open(claim_id: uint256, claim_root: bytes32) -> uint256:
+    subject: ITaskEscrow.Subject = self._read_subject(claim_id)
+    assert claim_root == subject.claim_root, "game: another claim"
+    assert msg.sender != subject.worker, "game: worker cannot challenge itself"
     assert self.game_id_of[claim_id][msg.sender] == 0, "game: already challenged"
-    self._read_subject(claim_id, claim)
-    segments: uint256 = self._get_subject(claim_id).segments
+    kept: subjects.Subject = self._get_subject(claim_id)
+    if kept.opened == 0:
+        self._program_roots[claim_id] = subject.program_root
+        kept = subjects.Subject(
+            worker=subject.worker,
+            claim_slashed=False,
+            opened=0,
+            segments=convert(subject.segments, uint256),
+            segment_length=convert(subject.segment_length, uint256),
+            reexecution_seconds=convert(subject.reexecution_seconds, uint256),
+        )
+    kept.opened = min(kept.opened + 1, COUNTED_GAMES_MAX)
+    self._subjects[claim_id] = subjects.pack(kept)
 
     self.game_count += 1
     game_id: uint256 = self.game_count
@@ -234,9 +247,16 @@ def open(claim_id: uint256) -> uint256:
     position.worker_left = worker_seconds
     position.challenger_left = challenger_seconds
     position.since = block.timestamp
-    self._enter(game_id, position, SEGMENT, claim.root, segments)
+    self._enter(
+        game_id,
+        position,
+        SEGMENT,
+        subject.claim_root,
+        convert(subject.segments, uint256),
+        REVEAL,
+    )
     log IChallengeGame.GameOpened(
-        game_id=game_id, claim_id=claim_id, challenger=msg.sender, worker=claim.worker
+        game_id=game_id, claim_id=claim_id, challenger=msg.sender, worker=subject.worker
     )
 
     extcall ITaskEscrow(escrow).process_game_opened(claim_id)
@@ -250,12 +270,9 @@ def open(claim_id: uint256) -> uint256:
 
 
 @external
-def reveal(game_id: uint256, move: uint256, nodes: DynArray[bytes32, 32]):
+def reveal(game_id: uint256, move: uint256, nodes: DynArray[bytes32, NODES_MAX]):
     position: positions.Position = self._begin(game_id, move, REVEAL, ANY_LEVEL)
-    depth: uint256 = min(REVEAL_DEPTH, position.height)
-    assert len(nodes) == 1 << depth, "game: wrong number of nodes"
-    root: bytes32 = merkle.compute_root_from_descendants(nodes)
-    assert root == self._nodes[game_id], "game: nodes not under contested node"
+    self._open(game_id, nodes, position.height)
     position.stage = PICK
     self._positions[game_id] = positions.pack(position)
     log IChallengeGame.Revealed(game_id=game_id, move=move, nodes=nodes)
@@ -266,7 +283,7 @@ def pick(
     game_id: uint256, move: uint256, child: uint256, node: bytes32, path: DynArray[bytes32, 5]
 ):
     position: positions.Position = self._begin(game_id, move, PICK, ANY_LEVEL)
-    depth: uint256 = min(REVEAL_DEPTH, position.height)
+    depth: uint256 = self._compute_depth(position.height)
     assert child < 1 << depth, "game: child out of range"
     assert len(path) == depth, "game: wrong path length"
     root: bytes32 = merkle.compute_root_from_path(node, child, path)
@@ -275,7 +292,7 @@ def pick(
     position.index = (position.index << depth) + child
     position.stage = REVEAL
     self._nodes[game_id] = node
-    log IChallengeGame.Picked(game_id=game_id, move=move, child=child, node=node)
+    log IChallengeGame.Picked(game_id=game_id, move=move, child=child)
     if position.height != 0:
         self._positions[game_id] = positions.pack(position)
     elif position.index < position.count:
@@ -289,29 +306,40 @@ def pick(
 
 
 @external
-def expand_step(game_id: uint256, move: uint256, root: bytes32, path: DynArray[bytes32, 20]):
+def expand_step(
+    game_id: uint256,
+    move: uint256,
+    nodes: DynArray[bytes32, NODES_MAX],
+    path: DynArray[bytes32, 15],
+):
     position: positions.Position = self._begin(game_id, move, EXPAND, SEGMENT)
     count: uint256 = self._get_subject(position.claim_id).segment_length
-    self._check_link(root, count, count - 1, self._nodes[game_id], path)
-    self._roots[game_id][STEP] = root
-    self._expand(game_id, move, position, root, count)
+    root: bytes32 = self._link(nodes, count, count - 1, self._nodes[game_id], path)
+    self._posted[game_id] = merkle.compute_node(self._posted[game_id], root)
+    self._expand(game_id, move, position, root, count, nodes)
 
 
 @external
-def expand_slot(game_id: uint256, move: uint256, header: IStepVerifier.Header):
+def expand_slot(
+    game_id: uint256,
+    move: uint256,
+    nodes: DynArray[bytes32, NODES_MAX],
+    header: IStepVerifier.Header,
+):
     position: positions.Position = self._begin(game_id, move, EXPAND, STEP)
     descriptor.check_header(self._program_roots[position.claim_id], header)
     slots: uint256 = convert(header.slots, uint256)
     self._check_count(slots, SLOTS_MAX)
-    self._expand(game_id, move, position, self._nodes[game_id], slots)
+    root: bytes32 = self._open(game_id, nodes, merkle.compute_height(slots))
+    self._expand(game_id, move, position, root, slots, nodes)
 
 
 @external
 def expand_operator(
     game_id: uint256,
     move: uint256,
-    root: bytes32,
-    path: DynArray[bytes32, 16],
+    nodes: DynArray[bytes32, NODES_MAX],
+    path: DynArray[bytes32, 12],
     header: IStepVerifier.Header,
     slot: IStepVerifier.SlotDescriptor,
     slot_path: DynArray[bytes32, 16],
@@ -323,17 +351,17 @@ def expand_operator(
     producer: uint256 = convert(slot.producer, uint256)
     self._check_count(operators, OPERATORS_MAX)
     assert producer < operators, "game: count out of range"
-    self._check_link(root, operators, producer, self._nodes[game_id], path)
-    self._roots[game_id][OPERATOR] = root
-    self._expand(game_id, move, position, root, operators)
+    root: bytes32 = self._link(nodes, operators, producer, self._nodes[game_id], path)
+    self._posted[game_id] = merkle.compute_node(self._posted[game_id], root)
+    self._expand(game_id, move, position, root, operators, nodes)
 
 
 @external
 def expand_instruction(
     game_id: uint256,
     move: uint256,
-    root: bytes32,
-    path: DynArray[bytes32, 6],
+    nodes: DynArray[bytes32, NODES_MAX],
+    path: DynArray[bytes32, 3],
     header: IStepVerifier.Header,
     operator: IStepVerifier.OperatorDescriptor,
     operator_path: DynArray[bytes32, 16],
@@ -345,23 +373,30 @@ def expand_instruction(
     )
     instructions: uint256 = convert(operator.instructions, uint256)
     self._check_count(instructions, INSTRUCTIONS_MAX)
-    self._check_link(root, instructions, instructions - 1, self._nodes[game_id], path)
-    self._roots[game_id][INSTRUCTION] = root
-    self._roots[game_id][MICROCODE] = operator.instructions_root
-    self._expand(game_id, move, position, root, instructions)
+    root: bytes32 = self._link(
+        nodes, instructions, instructions - 1, self._nodes[game_id], path
+    )
+    self._posted[game_id] = merkle.compute_node(
+        merkle.compute_node(self._posted[game_id], root), operator.instructions_root
+    )
+    self._expand(game_id, move, position, root, instructions, nodes)
 
 
 @external
 def expand_element(
     game_id: uint256,
     move: uint256,
+    nodes: DynArray[bytes32, NODES_MAX],
+    before: bytes32,
+    microcode_root: bytes32,
     instruction: IStepVerifier.Instruction,
     path: DynArray[bytes32, 6],
 ):
     position: positions.Position = self._begin(game_id, move, EXPAND, INSTRUCTION)
     trail: uint256 = self._trails[game_id]
+    self._check_posted(game_id, merkle.compute_node(before, microcode_root))
     descriptor.check_instruction(
-        self._roots[game_id][MICROCODE],
+        microcode_root,
         convert(position.count, uint32),
         position.index,
         instruction,
@@ -376,7 +411,8 @@ def expand_element(
     self._check_count(chunks, CHUNKS_MAX)
     position.size = size
     self._trails[game_id] = positions.set_tensor(trail, chunks, dtype)
-    self._expand(game_id, move, position, self._nodes[game_id], leaves)
+    root: bytes32 = self._open(game_id, nodes, merkle.compute_height(leaves))
+    self._expand(game_id, move, position, root, leaves, nodes)
 
 
 @external
@@ -414,27 +450,27 @@ def pick_element(game_id: uint256, move: uint256, position: uint256):
 def expand_chunk(
     game_id: uint256,
     move: uint256,
-    root: bytes32,
-    path: DynArray[bytes32, 20],
+    nodes: DynArray[bytes32, NODES_MAX],
+    path: DynArray[bytes32, 15],
     data: Bytes[1024],
 ):
     position: positions.Position = self._begin(game_id, move, EXPAND, ELEMENT)
     trail: uint256 = self._trails[game_id]
     claimed: bytes32 = self._read_element(game_id, trail, data)
     chunks: uint256 = positions.get_chunks(trail)
-    self._check_link(root, chunks, chunks - 1, claimed, path)
-    self._roots[game_id][CHUNK] = root
-    self._expand(game_id, move, position, root, chunks)
+    root: bytes32 = self._link(nodes, chunks, chunks - 1, claimed, path)
+    self._posted[game_id] = merkle.compute_node(self._posted[game_id], root)
+    self._expand(game_id, move, position, root, chunks, nodes)
 
 
 @external
 def prove(
     game_id: uint256,
     move: uint256,
-    location: IStepVerifier.Location,
-    openings: DynArray[IStepVerifier.TensorOpening, 3],
+    posted: IChallengeGame.Posted,
     agreed: IChallengeGame.Agreed,
     data: Bytes[1024],
+    proof: Bytes[PROOF_MAX],
 ):
     position: positions.Position = self._begin(game_id, move, PROVE, ANY_LEVEL)
     trail: uint256 = self._trails[game_id]
@@ -443,12 +479,18 @@ def prove(
         assert len(data) == 0, "game: superfluous data"
     else:
         claimed = self._read_element(game_id, trail, data)
+    self._check_posted(game_id, self._compute_posted(posted, position.level))
     context: IStepVerifier.Context = self._compute_context(
-        game_id, position.claim_id, trail, agreed
+        position.claim_id, trail, posted, agreed
     )
-    computed: bytes32 = staticcall IStepVerifier(verifier).compute_element(
-        context, location, openings
+    # Only the verifier reads the proof, so only the verifier decodes it.
+    answer: Bytes[32] = raw_call(
+        verifier,
+        concat(abi_encode(context, method_id=COMPUTE_ELEMENT), proof),
+        max_outsize=32,
+        is_static_call=True,
     )
+    computed: bytes32 = abi_decode(answer, bytes32)
     log IChallengeGame.Proved(game_id=game_id, move=move, claimed=claimed, computed=computed)
     if claimed == computed:
         self._end(game_id, position, WORKER_WON)
@@ -532,18 +574,26 @@ def _expand(
     position: positions.Position,
     root: bytes32,
     count: uint256,
+    nodes: DynArray[bytes32, NODES_MAX],
 ):
     """
-    @notice Go to the next level.
+    @notice Go to the next level, whose first nodes are shown already.
     """
     level: uint256 = position.level + 1
-    log IChallengeGame.Expanded(game_id=game_id, move=move, level=level, root=root, count=count)
-    self._enter(game_id, position, level, root, count)
+    log IChallengeGame.Expanded(
+        game_id=game_id, move=move, level=level, count=count, nodes=nodes
+    )
+    self._enter(game_id, position, level, root, count, PICK)
 
 
 @internal
 def _enter(
-    game_id: uint256, position: positions.Position, level: uint256, root: bytes32, count: uint256
+    game_id: uint256,
+    position: positions.Position,
+    level: uint256,
+    root: bytes32,
+    count: uint256,
+    stage: uint256,
 ):
     """
     @notice Contest the root of a level's vector.
@@ -553,7 +603,7 @@ def _enter(
     entered.count = count
     entered.height = merkle.compute_height(count)
     entered.index = 0
-    entered.stage = REVEAL
+    entered.stage = stage
     self._nodes[game_id] = root
     if entered.height == 0:
         self._reach_leaf(game_id, entered)
@@ -627,39 +677,13 @@ def _pay(account: address, amount: uint256):
     ), "game: transfer failed"
 
 
-@internal
-def _read_subject(claim_id: uint256, claim: ITaskEscrow.Claim):
-    """
-    @notice At a claim's first game, keep what all its games need.
-    """
-    if self._subjects[claim_id] != 0:
-        return
-    terms: ITaskEscrow.Terms = self._get_terms(claim.task_id)
-    self._program_roots[claim_id] = terms.program_root
-    self._subjects[claim_id] = subjects.pack(
-        subjects.Subject(
-            worker=claim.worker,
-            claim_slashed=False,
-            segments=convert(terms.segments, uint256),
-            segment_length=convert(terms.segment_length, uint256),
-            reexecution_seconds=convert(terms.reexecution_seconds, uint256),
-        )
-    )
-
-
 # Reading
 
 
 @internal
 @view
-def _get_claim(claim_id: uint256) -> ITaskEscrow.Claim:
-    return staticcall ITaskEscrow(escrow).claim_of(claim_id)
-
-
-@internal
-@view
-def _get_terms(task_id: uint256) -> ITaskEscrow.Terms:
-    return staticcall ITaskEscrow(escrow).terms_of(task_id)
+def _read_subject(claim_id: uint256) -> ITaskEscrow.Subject:
+    return staticcall ITaskEscrow(escrow).subject_of(claim_id)
 
 
 @internal
@@ -705,12 +729,15 @@ def _compute_extra(position: positions.Position, subject: subjects.Subject) -> u
     @notice Uncharged time of the owed move, where the party has to execute again.
     """
     reached: uint256 = position.level
+    seconds: uint256 = subject.reexecution_seconds
     if position.stage == EXPAND:
         reached += 1
+        # The worker may have to execute once for each game before it gets to this one.
+        seconds *= subject.opened
     elif position.stage != PICK or not descriptor.is_height(position.height, position.count):
         return 0
     if reached == STEP or reached == OPERATOR or reached == INSTRUCTION:
-        return subject.reexecution_seconds
+        return seconds
     return 0
 
 
@@ -734,13 +761,49 @@ def _check_count(count: uint256, limit: uint256):
 
 @internal
 @pure
-def _check_link(
-    root: bytes32, count: uint256, index: uint256, leaf: bytes32, path: DynArray[bytes32, 20]
-):
+def _compute_depth(height: uint256) -> uint256:
     """
-    @notice The contested value must be leaf `index` of the posted vector.
+    @notice Generations that the next round goes down: all rounds that are left, as even as can be.
     """
-    assert self._is_leaf(root, count, index, leaf, path), "game: leaf not under root"
+    if height == 0:
+        return 0
+    # unsafe: no tree is higher than 24
+    rounds: uint256 = unsafe_div(unsafe_add(height, REVEAL_DEPTH - 1), REVEAL_DEPTH)
+    return unsafe_div(unsafe_add(height, unsafe_sub(rounds, 1)), rounds)
+
+
+@internal
+@view
+def _open(game_id: uint256, nodes: DynArray[bytes32, NODES_MAX], height: uint256) -> bytes32:
+    """
+    @notice Check that the nodes are those to be shown under the contested one.
+    """
+    assert len(nodes) == 1 << self._compute_depth(height), "game: wrong number of nodes"
+    root: bytes32 = merkle.compute_root_from_descendants(nodes)
+    assert root == self._nodes[game_id], "game: nodes not under contested node"
+    return root
+
+
+@internal
+@pure
+def _link(
+    nodes: DynArray[bytes32, NODES_MAX],
+    count: uint256,
+    index: uint256,
+    leaf: bytes32,
+    path: DynArray[bytes32, 15],
+) -> bytes32:
+    """
+    @notice The root of the posted vector, whose leaf `index` must be the contested value.
+    """
+    height: uint256 = merkle.compute_height(count)
+    depth: uint256 = self._compute_depth(height)
+    assert len(nodes) == 1 << depth, "game: wrong number of nodes"
+    root: bytes32 = merkle.compute_root_from_descendants(nodes)
+    assert len(path) == height - depth, "game: wrong path length"
+    ancestor: bytes32 = merkle.compute_root_from_path(leaf, index, path)
+    assert ancestor == nodes[index >> len(path)], "game: leaf not under root"
+    return root
 
 
 @internal
@@ -829,32 +892,55 @@ def _read_element(game_id: uint256, trail: uint256, data: Bytes[1024]) -> bytes3
 
 @internal
 @view
+def _check_posted(game_id: uint256, digest: bytes32):
+    assert digest == self._posted[game_id], "game: roots not posted"
+
+
+@internal
+@pure
+def _compute_posted(posted: IChallengeGame.Posted, level: uint256) -> bytes32:
+    """
+    @notice The digest of all that has been posted when a proof is due.
+    """
+    digest: bytes32 = merkle.compute_node(empty(bytes32), posted.step_root)
+    digest = merkle.compute_node(digest, posted.operator_trace_root)
+    digest = merkle.compute_node(digest, posted.instruction_trace_root)
+    digest = merkle.compute_node(digest, posted.microcode_root)
+    if level == CHUNK:
+        digest = merkle.compute_node(digest, posted.chunk_root)
+    return digest
+
+
+@internal
+@view
 def _compute_context(
-    game_id: uint256, claim_id: uint256, trail: uint256, agreed: IChallengeGame.Agreed
+    claim_id: uint256,
+    trail: uint256,
+    posted: IChallengeGame.Posted,
+    agreed: IChallengeGame.Agreed,
 ) -> IStepVerifier.Context:
     """
     @notice What the game has settled.
     """
-    claim: ITaskEscrow.Claim = self._get_claim(claim_id)
-    terms: ITaskEscrow.Terms = self._get_terms(claim.task_id)
+    subject: ITaskEscrow.Subject = self._read_subject(claim_id)
     segment: uint64 = convert(positions.get_index(trail, SEGMENT), uint64)
     step: uint64 = convert(positions.get_index(trail, STEP), uint64)
     chunk: uint256 = positions.get_index(trail, CHUNK)
     state_root: bytes32 = self._check_state(
-        game_id, segment, step, claim.root, terms, agreed
+        segment, step, subject, posted.step_root, agreed
     )
     accumulator: bytes32 = self._check_accumulator(
-        game_id, chunk, positions.get_chunks(trail), agreed
+        chunk, positions.get_chunks(trail), posted.chunk_root, agreed
     )
     return IStepVerifier.Context(
-        program_root=terms.program_root,
-        dataset_root=terms.dataset_root,
-        seed=terms.seed,
-        records=terms.records,
-        step=segment * terms.segment_length + step,
+        program_root=subject.program_root,
+        dataset_root=subject.dataset_root,
+        seed=subject.seed,
+        records=subject.records,
+        step=segment * subject.segment_length + step,
         state_root=state_root,
-        operator_trace_root=self._roots[game_id][OPERATOR],
-        instruction_trace_root=self._roots[game_id][INSTRUCTION],
+        operator_trace_root=posted.operator_trace_root,
+        instruction_trace_root=posted.instruction_trace_root,
         operator=convert(positions.get_index(trail, OPERATOR), uint32),
         instruction=convert(positions.get_index(trail, INSTRUCTION), uint32),
         element=convert(positions.get_index(trail, ELEMENT), uint64),
@@ -864,27 +950,29 @@ def _compute_context(
 
 
 @internal
-@view
+@pure
 def _check_state(
-    game_id: uint256,
     segment: uint64,
     step: uint64,
-    claim_root: bytes32,
-    terms: ITaskEscrow.Terms,
+    subject: ITaskEscrow.Subject,
+    step_root: bytes32,
     agreed: IChallengeGame.Agreed,
 ) -> bytes32:
     """
-    @notice The state before the contested step.
+    @notice The state before the contested step; left out, it is zero, under which nothing opens.
     """
-    root: bytes32 = self._roots[game_id][STEP]
-    count: uint64 = terms.segment_length
+    is_first: bool = (segment == 0 and step == 0)
+    if is_first or agreed.state_root == empty(bytes32):
+        assert len(agreed.state_path) == 0, "game: wrong path length"
+        if is_first:
+            return subject.genesis_root
+        return empty(bytes32)
+    root: bytes32 = step_root
+    count: uint64 = subject.segment_length
     index: uint64 = step
     if step == 0:
-        if segment == 0:
-            assert len(agreed.state_path) == 0, "game: wrong path length"
-            return terms.genesis_root
-        root = claim_root
-        count = terms.segments
+        root = subject.claim_root
+        count = subject.segments
         index = segment
     found: bool = self._is_leaf(
         root,
@@ -898,9 +986,9 @@ def _check_state(
 
 
 @internal
-@view
+@pure
 def _check_accumulator(
-    game_id: uint256, chunk: uint256, chunks: uint256, agreed: IChallengeGame.Agreed
+    chunk: uint256, chunks: uint256, chunk_root: bytes32, agreed: IChallengeGame.Agreed
 ) -> bytes32:
     """
     @notice The accumulator before the contested chunk; zero, which is not read, before the first.
@@ -909,7 +997,7 @@ def _check_accumulator(
         assert len(agreed.accumulator_path) == 0, "game: wrong path length"
         return empty(bytes32)
     found: bool = self._is_leaf(
-        self._roots[game_id][CHUNK],
+        chunk_root,
         chunks,
         chunk - 1,
         agreed.accumulator,

@@ -2,14 +2,14 @@
 
 A game contests one node of a committed vector at a time. The challenger points at the part that it
 doubts (`Pick`), the worker opens it (`Reveal`), and where the contested node is a leaf the worker
-expands it to the next level's vector, linked to the leaf. The last level is one element, which the
-verifier recomputes. Stages, levels, clocks and money are described at the head of
-`contracts/interfaces/IChallengeGame.vyi`; the limits behind every path's length are those of
+expands it to the next level's vector, linked to the leaf and already opened. The last level is one
+element, which the verifier recomputes. Stages, levels, clocks and money are described at the head
+of `contracts/interfaces/IChallengeGame.vyi`; the limits behind every path's length are those of
 `protocol.types`.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Protocol
 
 from protocol import clock, moves, refusals
@@ -25,6 +25,7 @@ from protocol.descriptor import (
 from protocol.evaluation import Context
 from protocol.fold import is_fold
 from protocol.game_state import (
+    COUNTED_GAMES_MAX,
     Game,
     Level,
     Outcome,
@@ -33,6 +34,7 @@ from protocol.game_state import (
     Subject,
     compute_allowance,
     compute_deadline,
+    compute_depth,
     compute_extra,
     compute_max_duration,
     compute_settlement,
@@ -41,6 +43,7 @@ from protocol.merkle import (
     ZERO_LEAF,
     ZERO_VALUE,
     compute_leaf,
+    compute_node,
     compute_root_from_descendants,
     compute_root_from_path,
 )
@@ -75,6 +78,7 @@ __all__ = [
     "compute_verdict",
     "process_claim_slashed",
     "process_drop",
+    "process_game_opened",
     "process_move",
     "process_open",
     "process_timeout",
@@ -126,13 +130,21 @@ def _set_index(game: Game, level: Level, index: int) -> tuple[int, ...]:
     return (*game.indices[:level], index, *game.indices[level + 1 :])
 
 
-def _enter(game: Game, level: Level, root: Root, count: int) -> Game:
-    """Contest the root of the next level's vector."""
+def _enter(game: Game, level: Level, root: Root, count: int, stage: Stage) -> Game:
+    """Contest the root of a level's vector."""
     height = compute_ceil_log2(count)
-    game = replace(game, level=level, node=root, count=count, height=height, index=0)
-    if height == 0:
-        return _reach_leaf(game)
-    return replace(game, stage=Stage.REVEAL)
+    game = replace(game, level=level, node=root, count=count, height=height, index=0, stage=stage)
+    return _reach_leaf(game) if height == 0 else game
+
+
+def _expand(game: Game, root: Root, count: int) -> Game:
+    """Go to the next level, whose first nodes are shown already."""
+    return _enter(game, Level(game.level + 1), root, count, Stage.PICK)
+
+
+def _post(game: Game, root: Root) -> Game:
+    """Remember a root that the worker is bound to from now on."""
+    return replace(game, posted=compute_node(game.posted, root))
 
 
 def _reach_leaf(game: Game) -> Game:
@@ -143,10 +155,29 @@ def _reach_leaf(game: Game) -> Game:
     return replace(game, stage=Stage.PROVE if game.level is Level.CHUNK else Stage.EXPAND)
 
 
-def _check_link(root: Root, count: int, index: int, value: bytes, path: Sequence[bytes]) -> None:
-    """The contested value must be leaf `index` of the posted vector."""
-    _require(len(path) == compute_ceil_log2(count), refusals.WrongPathLength)
-    _require(compute_root_from_path(value, index, path) == root, refusals.LeafNotUnderRoot)
+def _compute_root(nodes: Sequence[bytes], depth: int) -> Root:
+    _require(len(nodes) == 2**depth, refusals.WrongNodeCount)
+    return compute_root_from_descendants(nodes)
+
+
+def _open(game: Game, nodes: Sequence[bytes], height: int) -> Root:
+    """Check that the nodes are those to be shown under the contested one."""
+    root = _compute_root(nodes, compute_depth(height))
+    _require(root == game.node, refusals.NodesNotUnderNode)
+    return root
+
+
+def _link(
+    nodes: Sequence[bytes], count: int, index: int, value: bytes, path: Sequence[bytes]
+) -> Root:
+    """The root of the posted vector, whose leaf `index` must be the contested value."""
+    height = compute_ceil_log2(count)
+    depth = compute_depth(height)
+    root = _compute_root(nodes, depth)
+    _require(len(path) == height - depth, refusals.WrongPathLength)
+    ancestor = compute_root_from_path(value, index, path)
+    _require(ancestor == nodes[index >> len(path)], refusals.LeafNotUnderRoot)
+    return root
 
 
 def _check_count(count: int, limit: int) -> None:
@@ -169,8 +200,20 @@ def _read_element(game: Game, data: bytes) -> bytes:
 # --- Moves ----------------------------------------------------------------------------------------
 
 
-def process_open(preset: Preset, subject: Subject, challenger: str, now: Seconds) -> Game:
-    """A new game. The contract also asks the escrow, and admits a challenger once per claim."""
+def process_open(
+    preset: Preset,
+    subject: Subject,
+    claim_root: Root,
+    challenger: str,
+    now: Seconds,
+    before: int = 0,
+) -> Game:
+    """A new game, after `before` others against the claim.
+
+    `claim_root` is what the challenger knows to be false. The contract also asks the escrow, and
+    admits a challenger once per claim.
+    """
+    _require(claim_root == subject.claim_root, refusals.AnotherClaim)
     _require(challenger != subject.worker, refusals.WorkerChallengesItself)
     game = Game(
         preset=preset,
@@ -183,16 +226,15 @@ def process_open(preset: Preset, subject: Subject, challenger: str, now: Seconds
         worker_left=preset.worker_seconds,
         challenger_left=preset.challenger_seconds,
         stage=Stage.REVEAL,
+        opened=min(before + 1, COUNTED_GAMES_MAX),
     )
-    return _enter(game, Level.SEGMENT, subject.claim_root, subject.segments)
+    return _enter(game, Level.SEGMENT, subject.claim_root, subject.segments, Stage.REVEAL)
 
 
 def process_reveal(game: Game, move: moves.Reveal, caller: str, now: Seconds) -> Game:
     """The worker shows the contested node's descendants."""
     game = _begin(game, move.move, caller, now, Stage.REVEAL)
-    _require(len(move.nodes) == 2**game.depth, refusals.WrongNodeCount)
-    root = compute_root_from_descendants(move.nodes)
-    _require(root == game.node, refusals.NodesNotUnderNode)
+    _open(game, move.nodes, game.height)
     return replace(game, stage=Stage.PICK)
 
 
@@ -219,16 +261,17 @@ def process_expand_step(game: Game, move: moves.ExpandStep, caller: str, now: Se
     """SEGMENT to STEP."""
     game = _begin(game, move.move, caller, now, Stage.EXPAND, Level.SEGMENT)
     count = game.subject.segment_length
-    _check_link(move.root, count, count - 1, game.node, move.path)
-    return _enter(replace(game, step_root=move.root), Level.STEP, move.root, count)
+    root = _link(move.nodes, count, count - 1, game.node, move.path)
+    return _expand(_post(game, root), root, count)
 
 
 def process_expand_slot(game: Game, move: moves.ExpandSlot, caller: str, now: Seconds) -> Game:
     """STEP to SLOT."""
     game = _begin(game, move.move, caller, now, Stage.EXPAND, Level.STEP)
     check_header(game.subject.program_root, move.header)
-    _check_count(move.header.slots, SLOTS_MAX)
-    return _enter(game, Level.SLOT, game.node, move.header.slots)
+    count = move.header.slots
+    _check_count(count, SLOTS_MAX)
+    return _expand(game, _open(game, move.nodes, compute_ceil_log2(count)), count)
 
 
 def process_expand_operator(
@@ -241,9 +284,8 @@ def process_expand_operator(
     count = move.header.operators
     _check_count(count, OPERATORS_MAX)
     _require(move.slot.producer < count, refusals.CountOutOfRange)
-    _check_link(move.root, count, move.slot.producer, game.node, move.path)
-    game = replace(game, operator_trace_root=move.root)
-    return _enter(game, Level.OPERATOR, move.root, count)
+    root = _link(move.nodes, count, move.slot.producer, game.node, move.path)
+    return _expand(_post(game, root), root, count)
 
 
 def process_expand_instruction(
@@ -255,13 +297,9 @@ def process_expand_instruction(
     check_operator(move.header, game.index, move.operator, move.operator_path)
     count = move.operator.instructions
     _check_count(count, INSTRUCTIONS_MAX)
-    _check_link(move.root, count, count - 1, game.node, move.path)
-    game = replace(
-        game,
-        instruction_trace_root=move.root,
-        microcode_root=move.operator.instructions_root,
-    )
-    return _enter(game, Level.INSTRUCTION, move.root, count)
+    root = _link(move.nodes, count, count - 1, game.node, move.path)
+    game = _post(_post(game, root), move.operator.instructions_root)
+    return _expand(game, root, count)
 
 
 def process_expand_element(
@@ -269,9 +307,10 @@ def process_expand_element(
 ) -> Game:
     """INSTRUCTION to ELEMENT."""
     game = _begin(game, move.move, caller, now, Stage.EXPAND, Level.INSTRUCTION)
+    _require(compute_node(move.before, move.microcode_root) == game.posted, refusals.RootsNotPosted)
     instruction = move.instruction
     check_member(
-        game.microcode_root,
+        move.microcode_root,
         game.count,
         game.index,
         hash_instruction(instruction),
@@ -285,8 +324,9 @@ def process_expand_element(
     _check_count(leaves, 2**PATH_MAX)
     chunks = -(-fold // CHUNK_LENGTH) if is_fold(instruction.opcode) else 1
     _check_count(chunks, FOLD_MAX // CHUNK_LENGTH)
+    root = _open(game, move.nodes, compute_ceil_log2(leaves))
     game = replace(game, size=size, dtype=int(instruction.dtype), chunks=chunks)
-    return _enter(game, Level.ELEMENT, game.node, leaves)
+    return _expand(game, root, leaves)
 
 
 def process_reveal_leaf(game: Game, move: moves.RevealLeaf, caller: str, now: Seconds) -> Game:
@@ -316,8 +356,8 @@ def process_expand_chunk(game: Game, move: moves.ExpandChunk, caller: str, now: 
     """ELEMENT to CHUNK."""
     game = _begin(game, move.move, caller, now, Stage.EXPAND, Level.ELEMENT)
     claimed = _read_element(game, move.data)
-    _check_link(move.root, game.chunks, game.chunks - 1, claimed, move.path)
-    return _enter(replace(game, chunk_root=move.root), Level.CHUNK, move.root, game.chunks)
+    root = _link(move.nodes, game.chunks, game.chunks - 1, claimed, move.path)
+    return _expand(_post(game, root), root, game.chunks)
 
 
 def process_prove(
@@ -336,47 +376,58 @@ def compute_verdict(game: Game, move: moves.Prove, verifier: Verifier) -> tuple[
         claimed: bytes = game.node
     else:
         claimed = _read_element(game, move.data)
-    agreed = move.agreed
+    posted, agreed = move.posted, move.agreed
+    _check_posted(game, posted)
     context = Context(
         program_root=game.subject.program_root,
         dataset_root=game.subject.dataset_root,
         seed=game.subject.seed,
         records=game.subject.records,
         step=game.step,
-        state_root=_check_state(game, agreed),
-        operator_trace_root=game.operator_trace_root,
-        instruction_trace_root=game.instruction_trace_root,
+        state_root=_check_state(game, posted, agreed),
+        operator_trace_root=posted.operator_trace_root,
+        instruction_trace_root=posted.instruction_trace_root,
         operator=game.indices[Level.OPERATOR],
         instruction=game.indices[Level.INSTRUCTION],
         element=game.indices[Level.ELEMENT],
         chunk=game.indices[Level.CHUNK],
-        accumulator=_check_accumulator(game, agreed),
+        accumulator=_check_accumulator(game, posted, agreed),
     )
     return claimed, verifier.compute_element(context, move.location, move.openings)
 
 
-def _check_state(game: Game, agreed: moves.Agreed) -> Root:
-    """The state before the contested step."""
+def _check_posted(game: Game, posted: moves.Posted) -> None:
+    roots = astuple(posted)
+    above_chunk = roots[:-1]
+    digest = moves.compute_posted(*(roots if game.level is Level.CHUNK else above_chunk))
+    _require(digest == game.posted, refusals.RootsNotPosted)
+
+
+def _check_state(game: Game, posted: moves.Posted, agreed: moves.Agreed) -> Root:
+    """The state before the contested step; left out, it is zero, under which nothing opens."""
     segment, step = game.indices[Level.SEGMENT], game.indices[Level.STEP]
     if step > 0:
-        root, count, index = game.step_root, game.subject.segment_length, step - 1
+        root, count, index = posted.step_root, game.subject.segment_length, step - 1
     elif segment > 0:
         root, count, index = game.subject.claim_root, game.subject.segments, segment - 1
     else:
         _require(len(agreed.state_path) == 0, refusals.WrongPathLength)
         return game.subject.genesis_root
+    if agreed.state_root == ZERO_VALUE:
+        _require(len(agreed.state_path) == 0, refusals.WrongPathLength)
+        return ZERO_VALUE
     _check_agreed(root, count, index, agreed.state_root, agreed.state_path, refusals.StateNotAgreed)
     return agreed.state_root
 
 
-def _check_accumulator(game: Game, agreed: moves.Agreed) -> bytes:
+def _check_accumulator(game: Game, posted: moves.Posted, agreed: moves.Agreed) -> bytes:
     """The accumulator before the contested chunk; zero, which is not read, before the first."""
     chunk = game.indices[Level.CHUNK]
     if chunk == 0:
         _require(len(agreed.accumulator_path) == 0, refusals.WrongPathLength)
         return ZERO_VALUE
     _check_agreed(
-        game.chunk_root,
+        posted.chunk_root,
         game.chunks,
         chunk - 1,
         agreed.accumulator,
@@ -406,6 +457,11 @@ def process_timeout(game: Game, now: Seconds) -> Game:
     _require(expired, refusals.ClockNotExpired)
     late = game.is_challenger_owing()
     return _end(game, Outcome.WORKER_WON if late else Outcome.CHALLENGER_WON)
+
+
+def process_game_opened(game: Game) -> Game:
+    """Another game has been opened against the claim; no deadline moves forward for that."""
+    return replace(game, opened=min(game.opened + 1, COUNTED_GAMES_MAX))
 
 
 def process_claim_slashed(game: Game) -> Game:

@@ -69,11 +69,27 @@ HEIGHTS_MAX = {
     Level.ELEMENT: PATH_MAX,
     Level.CHUNK: compute_ceil_log2(FOLD_MAX // CHUNK_LENGTH),
 }
+
+
+def compute_rounds(height: int) -> int:
+    """Picks that lead from a node to a leaf `height` below it."""
+    return -(-height // REVEAL_DEPTH)
+
+
+def compute_depth(height: int) -> int:
+    """Generations that the next round goes down: all rounds that are left, as even as can be."""
+    return -(-height // compute_rounds(height)) if height > 0 else 0
+
+
 EXPANSIONS = len(Level) - 1
-# Rounds of reveal and pick, expansions, the leaf and the element, the proof.
-MOVES_MAX = 2 * sum(-(-h // REVEAL_DEPTH) for h in HEIGHTS_MAX.values()) + EXPANSIONS + 3  # = 63
+ROUNDS_MAX = sum(map(compute_rounds, HEIGHTS_MAX.values()))  # = 27
+# A pick in each round; a reveal before each, unless an expansion shows the nodes; the expansions;
+# the leaf and the element; the proof.
+MOVES_MAX = 2 * ROUNDS_MAX + 3  # = 57
 # Expansions to these levels make the worker execute again, and their first picks the challenger.
 REEXECUTED = (Level.STEP, Level.OPERATOR, Level.INSTRUCTION)
+# A worker's time to execute again grows with the games opened against its claim, up to so many.
+COUNTED_GAMES_MAX = 2**4  # = 16
 
 
 @dataclass(frozen=True)
@@ -122,26 +138,28 @@ class Game:
     move: int = 0  # moves made so far
     index: int = 0
     indices: tuple[int, ...] = (0,) * len(Level)  # contested leaves; the element for ELEMENT
-    step_root: Root = ZERO_VALUE
-    operator_trace_root: Root = ZERO_VALUE
-    instruction_trace_root: Root = ZERO_VALUE
-    microcode_root: Root = ZERO_VALUE  # the contested operator's instruction descriptors
-    chunk_root: Root = ZERO_VALUE
+    posted: Root = ZERO_VALUE  # digest of the roots posted so far, `moves.Posted`
     size: int = 0  # elements of the contested tensor
     dtype: int = 0
     chunks: int = 0  # accumulators of one element's fold; 1 where there is no level CHUNK
     claim_slashed: bool = False
+    opened: int = 1  # games opened against the claim so far, counted up to COUNTED_GAMES_MAX
 
     @property
     def depth(self) -> int:
-        """Generations that the next reveal goes down."""
-        return min(REVEAL_DEPTH, self.height)
+        """Generations that the round goes down."""
+        return compute_depth(self.height)
 
     @property
     def step(self) -> StepIndex:
         """The contested step since genesis, once it is known."""
         segment, step = self.indices[Level.SEGMENT], self.indices[Level.STEP]
         return StepIndex(segment * self.subject.segment_length + step)
+
+    def is_expanded(self) -> bool:
+        """Whether an expansion has shown the nodes that are owed a pick, and no reveal."""
+        untouched = self.height == compute_ceil_log2(self.count)
+        return self.stage is Stage.PICK and self.level > Level.SEGMENT and untouched
 
     def is_challenger_owing(self) -> bool:
         """Whether the challenger owes the move; otherwise the worker, until the game has ended."""
@@ -152,11 +170,15 @@ class Game:
 
 
 def compute_extra(game: Game) -> Seconds:
-    """Uncharged time of the owed move, where the party has to execute again."""
-    expanding = game.stage is Stage.EXPAND and game.level + 1 in REEXECUTED
-    untouched = game.height == compute_ceil_log2(game.count)
-    picking = game.stage is Stage.PICK and game.level in REEXECUTED and untouched
-    return game.subject.reexecution_seconds if expanding or picking else Seconds(0)
+    """Uncharged time of the owed move, where the party has to execute again.
+
+    A challenger plays one game against a claim. The worker plays all of them and may have to
+    execute once for each before it gets to this one.
+    """
+    seconds = game.subject.reexecution_seconds
+    if game.stage is Stage.EXPAND and game.level + 1 in REEXECUTED:
+        return Seconds(seconds * game.opened)
+    return seconds if game.is_expanded() and game.level in REEXECUTED else Seconds(0)
 
 
 def compute_allowance(game: Game) -> Seconds:
@@ -173,7 +195,7 @@ def compute_deadline(game: Game) -> Seconds:
 def compute_max_duration(preset: Preset, reexecution_seconds: Seconds) -> Seconds:
     """Time after which anybody can end a game, whatever both sides do (G5)."""
     budgets = preset.worker_seconds + preset.challenger_seconds
-    extras = 2 * len(REEXECUTED) * reexecution_seconds
+    extras = len(REEXECUTED) * (COUNTED_GAMES_MAX + 1) * reexecution_seconds
     return Seconds(budgets + MOVES_MAX * preset.minimum_move_seconds + extras)
 
 

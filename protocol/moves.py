@@ -8,24 +8,25 @@ from dataclasses import dataclass
 
 from protocol.descriptor import Header, Location, OperatorDescriptor, SlotDescriptor
 from protocol.instructions import Instruction
-from protocol.merkle import ZERO_VALUE
+from protocol.merkle import ZERO_VALUE, compute_node
 from protocol.opening import TensorOpening
 from protocol.types import Root
 
 Path = tuple[Root, ...]
+Nodes = tuple[Root, ...]
 
 
 @dataclass(frozen=True)
 class Reveal:
-    """Worker: the contested node's descendants, 2 ** min(5, height) of them."""
+    """Worker: the contested node's descendants, 2 ** `compute_depth` of them."""
 
     move: int
-    nodes: tuple[Root, ...]
+    nodes: Nodes
 
 
 @dataclass(frozen=True)
 class Pick:
-    """Challenger: one of the nodes revealed, and its path to the contested node."""
+    """Challenger: one of the nodes shown, and its path to the contested node."""
 
     move: int
     child: int
@@ -35,27 +36,32 @@ class Pick:
 
 @dataclass(frozen=True)
 class ExpandStep:
-    """Worker: the root over the segment's states; the last is the contested one."""
+    """Worker: nodes of the vector of the segment's states; the last is the contested one.
+
+    In this and the other expansions, `nodes` are what a reveal of the new vector's root would
+    show, and the path goes from the contested value up to, not including, its ancestor in them.
+    """
 
     move: int
-    root: Root
+    nodes: Nodes
     path: Path
 
 
 @dataclass(frozen=True)
 class ExpandSlot:
-    """Worker: the header, because the contested state root is itself the vector."""
+    """Worker: the header, and nodes of the contested state root, which is itself the vector."""
 
     move: int
+    nodes: Nodes
     header: Header
 
 
 @dataclass(frozen=True)
 class ExpandOperator:
-    """Worker: the root of the step's trace; the leaf of the slot's producer is contested."""
+    """Worker: nodes of the step's trace; the leaf of the slot's producer is contested."""
 
     move: int
-    root: Root
+    nodes: Nodes
     path: Path
     header: Header
     slot: SlotDescriptor
@@ -64,10 +70,10 @@ class ExpandOperator:
 
 @dataclass(frozen=True)
 class ExpandInstruction:
-    """Worker: the root of the operator's trace; the last leaf is the contested one."""
+    """Worker: nodes of the operator's trace; the last leaf is the contested one."""
 
     move: int
-    root: Root
+    nodes: Nodes
     path: Path
     header: Header
     operator: OperatorDescriptor
@@ -76,9 +82,15 @@ class ExpandInstruction:
 
 @dataclass(frozen=True)
 class ExpandElement:
-    """Worker: the instruction, which fixes the shape of the contested tensor's tree."""
+    """Worker: the instruction, which fixes the shape of the contested tensor's tree; its nodes.
+
+    The path ends at the microcode root, and `before` is the digest of the roots posted before it.
+    """
 
     move: int
+    nodes: Nodes
+    before: Root
+    microcode_root: Root
     instruction: Instruction
     path: Path
 
@@ -101,19 +113,43 @@ class PickElement:
 
 @dataclass(frozen=True)
 class ExpandChunk:
-    """Worker: the root over the fold's accumulators; the last is the contested element."""
+    """Worker: nodes of the vector of the fold's accumulators; the last is the contested element."""
 
     move: int
-    root: Root
+    nodes: Nodes
     path: Path
     data: bytes
+
+
+def compute_posted(*roots: Root) -> Root:
+    """The digest of posted roots: each is hashed behind the digest of those before it."""
+    digest = ZERO_VALUE
+    for root in roots:
+        digest = compute_node(digest, root)
+    return digest
+
+
+@dataclass(frozen=True)
+class Posted:
+    """The roots that expansions have posted, in this order. The game keeps only their digest."""
+
+    step_root: Root
+    operator_trace_root: Root
+    instruction_trace_root: Root
+    microcode_root: Root  # of the contested operator's instruction descriptors
+    chunk_root: Root = ZERO_VALUE  # where there is a level CHUNK
+
+    @property
+    def before_microcode(self) -> Root:
+        """The digest of the roots before the microcode's, with which that is posted."""
+        return compute_posted(self.step_root, self.operator_trace_root, self.instruction_trace_root)
 
 
 @dataclass(frozen=True)
 class Agreed:
     """Values that the challenger accepted by pointing behind them; without a path where none is."""
 
-    state_root: Root = ZERO_VALUE  # before the contested step
+    state_root: Root = ZERO_VALUE  # before the contested step; only LOAD_STATE reads it
     state_path: Path = ()
     accumulator: bytes = bytes(32)  # before the contested chunk
     accumulator_path: Path = ()
@@ -124,10 +160,11 @@ class Prove:
     """Worker: what the contested element is computed from."""
 
     move: int
-    location: Location
-    openings: tuple[TensorOpening, ...]
+    posted: Posted
     agreed: Agreed
     data: bytes  # the contested leaf; empty at level CHUNK
+    location: Location
+    openings: tuple[TensorOpening, ...]
 
 
 @dataclass(frozen=True)
@@ -140,17 +177,15 @@ class Drop:
     """Anybody: end a game whose claim another game has refuted."""
 
 
-SideMove = (
-    Reveal
-    | Pick
-    | ExpandStep
-    | ExpandSlot
-    | ExpandOperator
-    | ExpandInstruction
-    | ExpandElement
-    | RevealLeaf
-    | PickElement
-    | ExpandChunk
-    | Prove
+Expansion = (
+    ExpandStep | ExpandSlot | ExpandOperator | ExpandInstruction | ExpandElement | ExpandChunk
 )
+SideMove = Reveal | Pick | Expansion | RevealLeaf | PickElement | Prove
 Move = SideMove | Timeout | Drop
+
+
+def get_shown(move: Move) -> Nodes | bytes:
+    """What the challenger chooses from after the move: nodes, or a leaf's bytes."""
+    if isinstance(move, Reveal | Expansion):
+        return move.nodes
+    return move.data if isinstance(move, RevealLeaf) else ()

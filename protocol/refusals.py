@@ -19,6 +19,12 @@ class WorkerChallengesItself(GameError):
     reason = "game: worker cannot challenge itself"
 
 
+class AnotherClaim(GameError):
+    """A challenge of a claim that is not the one at hand, as after a reorganisation."""
+
+    reason = "game: another claim"
+
+
 class GameHasEnded(GameError):
     """No move is owed any more."""
 
@@ -68,7 +74,7 @@ class ClockNotExpired(GameError):
 
 
 class WrongNodeCount(GameError):
-    """More or fewer descendants than the reveal's depth has."""
+    """More or fewer descendants than the round's depth has."""
 
     reason = "game: wrong number of nodes"
 
@@ -80,13 +86,13 @@ class NodesNotUnderNode(GameError):
 
 
 class ChildOutOfRange(GameError):
-    """A child that the reveal's depth does not have."""
+    """A child that the round's depth does not have."""
 
     reason = "game: child out of range"
 
 
 class WrongPathLength(GameError):
-    """A path that is not as long as the tree is high, or the reveal deep."""
+    """A path that does not reach from where it starts to what it must end under."""
 
     reason = "game: wrong path length"
 
@@ -143,6 +149,12 @@ class SuperfluousData(GameError):
     """Leaf data where the contested value is known without it."""
 
     reason = "game: superfluous data"
+
+
+class RootsNotPosted(GameError):
+    """Roots that are not those of the expansions made so far."""
+
+    reason = "game: roots not posted"
 
 
 class StateNotAgreed(GameError):

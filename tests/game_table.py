@@ -8,6 +8,7 @@ from typing import Any
 
 import boa
 
+from offchain.chain.encoding import encode_proof
 from protocol import moves, verifier
 from protocol.descriptor import VerifierError
 from protocol.game import (
@@ -18,6 +19,7 @@ from protocol.game import (
     Stage,
     compute_deadline,
     process_claim_slashed,
+    process_game_opened,
     process_move,
     process_open,
 )
@@ -54,6 +56,14 @@ def _decode_instruction(words: list[bytes]) -> tuple[Any, ...]:
     return (*head, shape, *fold, attributes, operands)
 
 
+def encode_arguments(move: moves.Move) -> list[Any]:
+    """What the contract's function takes for a move, after the game's id."""
+    if isinstance(move, moves.Prove):
+        before = (move.move, move.posted, move.agreed, move.data)
+        return [*map(encode, before), encode_proof(move)]
+    return [*encode(move)]
+
+
 def compute_function_name(move: moves.Move) -> str:
     """The contract's function for a move."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", type(move).__name__).lower()
@@ -62,9 +72,8 @@ def compute_function_name(move: moves.Move) -> str:
 def describe(game: Game) -> dict[str, Any]:
     """What the contract's `game_of` must say."""
     names = (
-        "challenger stage level outcome move node height index count indices step_root "
-        "operator_trace_root instruction_trace_root microcode_root chunk_root size dtype chunks "
-        "worker_left challenger_left since claim_slashed"
+        "challenger stage level outcome move node height index count indices posted size dtype "
+        "chunks worker_left challenger_left since claim_slashed opened"
     )
     told = {name: getattr(game, name) for name in names.split()}
     told["indices"] = list(game.indices)
@@ -91,21 +100,28 @@ class Table:
     games: dict[int, Game] = field(default_factory=dict)
     met: Counter[str] = field(default_factory=Counter)
     gas: list[tuple[str, int]] = field(default_factory=list)
-    revealed: dict[int, Any] = field(default_factory=dict)
+    shown: dict[int, Any] = field(default_factory=dict)
     logs: list[Any] = field(default_factory=list)  # of the last move
 
     @property
     def worker(self) -> str:
         return self.economy.worker
 
+    @property
+    def root(self) -> bytes:
+        return self.claimed.claim_tree().root
+
     def open(self, challenger: str | None = None) -> int:
         challenger = challenger or self.economy.challenger
         self.economy.fund(challenger, self.preset.bond, self.contract)
-        game_id = self.contract.open(self.claim_id, sender=challenger)
+        game_id = self.contract.open(self.claim_id, self.root, sender=challenger)
         self._note_gas("open")
         subject = make_subject(self.claimed, self.worker)
-        now = Seconds(boa.env.timestamp)
-        self.games[game_id] = process_open(self.preset, subject, challenger, now)
+        now, before = Seconds(boa.env.timestamp), len(self.games)
+        for other, game in self.games.items():
+            self.games[other] = process_game_opened(game)
+            self.check(other)
+        self.games[game_id] = process_open(self.preset, subject, self.root, challenger, now, before)
         self.check(game_id)
         return game_id
 
@@ -137,10 +153,7 @@ class Table:
                 self.games[other] = process_claim_slashed(item)
             self.games[game_id] = replace(after, claim_slashed=True)
         self._note(game, move, after)
-        if isinstance(move, moves.Reveal):
-            self.revealed[game_id] = move.nodes
-        if isinstance(move, moves.RevealLeaf):
-            self.revealed[game_id] = move.data
+        self.shown[game_id] = moves.get_shown(move)
         self.check(game_id)
         return ""
 
@@ -152,7 +165,7 @@ class Table:
 
     def _get_call(self, game_id: int, move: moves.Move, caller: str) -> Callable[[], Any]:
         function = getattr(self.contract, compute_function_name(move))
-        arguments = encode(move)
+        arguments = encode_arguments(move)
         return lambda: function(game_id, *arguments, sender=caller)
 
     def _note_gas(self, name: str) -> None:
@@ -172,7 +185,7 @@ class Table:
             if game.stage is Stage.PICK:
                 below = game.height - game.depth
                 child = (place.leaves[game.level] >> below) - (game.index << game.depth)
-                move = build_pick(game, child, self.revealed[game_id])
+                move = build_pick(game, child, self.shown[game_id])
             elif game.stage is Stage.PICK_ELEMENT:
                 move = moves.PickElement(game.move, place.position)
             else:
@@ -192,7 +205,7 @@ class Table:
             game = self.games[game_id]
             move: moves.SideMove | None
             if game.is_challenger_owing():
-                shown = self.revealed[game_id]
+                shown = self.shown[game_id]
                 move = compute_challenger_move(game, challenger_evidence, shown)
                 assert move is not None, f"{game.level.name}: nothing differs"
                 assert self.play(game_id, move, game.challenger) == ""

@@ -83,12 +83,25 @@ def compute_root_from_descendants(values: DynArray[bytes32, REVEAL_ARITY]) -> by
     length: uint256 = len(values)
     assert length != 0 and length & (length - 1) == 0, "merkle: not a power of two"
     level: DynArray[bytes32, REVEAL_ARITY] = values
-    for _: uint256 in range(5):
-        if length == 1:
+    # Two generations at a time: fewer reads and writes of the array, which checks each.
+    for _: uint256 in range(2):
+        if length < 4:
             break
-        length = length >> 1
-        for i: uint256 in range(length, bound=16):
-            # unsafe: i < 16
-            left: uint256 = unsafe_add(i, i)
-            level[i] = sha256(concat(NODE_PREFIX, level[left], level[unsafe_add(left, 1)]))
-    return level[0]
+        length = length >> 2
+        for i: uint256 in range(length, bound=8):
+            # unsafe: i < 8
+            first: uint256 = i << 2
+            level[i] = sha256(
+                concat(
+                    NODE_PREFIX,
+                    sha256(concat(NODE_PREFIX, level[first], level[unsafe_add(first, 1)])),
+                    sha256(
+                        concat(
+                            NODE_PREFIX, level[unsafe_add(first, 2)], level[unsafe_add(first, 3)]
+                        )
+                    ),
+                )
+            )
+    if length == 1:
+        return level[0]
+    return sha256(concat(NODE_PREFIX, level[0], level[1]))

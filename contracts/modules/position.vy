@@ -5,7 +5,7 @@
 @notice What a move of a game changes, packed into words: a move then writes one to three storage
         slots instead of six to ten. One word is the position, another the trail: the contested
         leaf of each level, and the contested tensor's type and number of chunks.
-@dev Every field has room for more than its limit: 63 moves, counts and indices up to 2**24, sizes
+@dev Every field has room for more than its limit: 57 moves, counts and indices up to 2**24, sizes
      up to 2**32, budgets up to a year (below 2**25 seconds), times until the year 4,000.
 """
 

@@ -73,5 +73,5 @@ class Challenger(Agent):
         chain, bond = self.chain, self.chain.games.preset.bond
         chain.token.check_balance(self.role, chain.access.address, bond)
         chain.token.ensure_allowance(chain.games.address, bond)
-        game_id, _ = chain.games.open(view.claim.id)
+        game_id, _ = chain.games.open(view.claim.id, view.claim.root)
         log.info("task %d: claim %d is false, game %d", view.task.id, view.claim.id, game_id)

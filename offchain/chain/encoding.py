@@ -1,8 +1,13 @@
-"""Moves of the game as arguments of the contract's functions (IChallengeGame, IStepVerifier)."""
+"""Moves of the game as arguments of the contract's functions (IChallengeGame, IStepVerifier).
+
+A proof travels as bytes: what follows the context in a call of `StepVerifier.compute_element`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
+
+from eth_abi import encode
 
 from protocol import moves
 from protocol.descriptor import FieldDescriptor, Header, Location, OperatorDescriptor
@@ -11,6 +16,16 @@ from protocol.opening import TensorOpening
 from protocol.types import ATTRIBUTES_MAX, OPERANDS_MAX, RANK_MAX
 
 NO_OPERAND = (0, 0, 0, 0, 0, [0] * RANK_MAX)
+
+# ABI types of IStepVerifier's structs.
+HEADER = "(uint32,uint32,bytes32,uint32,bytes32,uint32,bytes32,uint32)"
+OPERATOR = "(bytes32,uint32,uint8,uint32[8])"
+OPERAND = "(uint8,uint32,uint8,uint64,int64,int64[8])"
+INSTRUCTION = f"(uint8,uint8,uint8,uint64[8],uint64,int64[4],{OPERAND}[3])"
+FIELD = "(uint8,uint64,uint64)"
+LOCATION = f"({HEADER},{OPERATOR},bytes32[],{INSTRUCTION},bytes32[],{FIELD},bytes32[])"
+OPENING = "(bytes32,bytes32[],bytes[],bytes32[][])"
+CONTEXT_WORDS = 13
 
 
 def _pad(values: Sequence[int], length: int) -> list[int]:
@@ -82,6 +97,15 @@ def _encode_agreed(agreed: moves.Agreed) -> tuple[Any, ...]:
     )
 
 
+def encode_proof(move: moves.Prove) -> bytes:
+    """The proof's location and openings, behind the place of the verifier's context."""
+    openings = [_encode_opening(opening) for opening in move.openings]
+    return encode(
+        [f"bytes32[{CONTEXT_WORDS}]", LOCATION, f"{OPENING}[]"],
+        [[bytes(32)] * CONTEXT_WORDS, _encode_location(move.location), openings],
+    )[32 * CONTEXT_WORDS :]
+
+
 def encode_move(move: moves.Move) -> tuple[str, list[Any]]:
     """(function, arguments after the game's id) of a move."""
     match move:
@@ -90,13 +114,13 @@ def encode_move(move: moves.Move) -> tuple[str, list[Any]]:
         case moves.Pick():
             return "pick", [move.move, move.child, move.node, list(move.path)]
         case moves.ExpandStep():
-            return "expand_step", [move.move, move.root, list(move.path)]
+            return "expand_step", [move.move, list(move.nodes), list(move.path)]
         case moves.ExpandSlot():
-            return "expand_slot", [move.move, astuple(move.header)]
+            return "expand_slot", [move.move, list(move.nodes), astuple(move.header)]
         case moves.ExpandOperator():
             return "expand_operator", [
                 move.move,
-                move.root,
+                list(move.nodes),
                 list(move.path),
                 astuple(move.header),
                 astuple(move.slot),
@@ -105,7 +129,7 @@ def encode_move(move: moves.Move) -> tuple[str, list[Any]]:
         case moves.ExpandInstruction():
             return "expand_instruction", [
                 move.move,
-                move.root,
+                list(move.nodes),
                 list(move.path),
                 astuple(move.header),
                 _encode_operator(move.operator),
@@ -114,6 +138,9 @@ def encode_move(move: moves.Move) -> tuple[str, list[Any]]:
         case moves.ExpandElement():
             return "expand_element", [
                 move.move,
+                list(move.nodes),
+                move.before,
+                move.microcode_root,
                 _encode_instruction(move.instruction),
                 list(move.path),
             ]
@@ -122,14 +149,14 @@ def encode_move(move: moves.Move) -> tuple[str, list[Any]]:
         case moves.PickElement():
             return "pick_element", [move.move, move.position]
         case moves.ExpandChunk():
-            return "expand_chunk", [move.move, move.root, list(move.path), move.data]
+            return "expand_chunk", [move.move, list(move.nodes), list(move.path), move.data]
         case moves.Prove():
             return "prove", [
                 move.move,
-                _encode_location(move.location),
-                [_encode_opening(opening) for opening in move.openings],
+                astuple(move.posted),
                 _encode_agreed(move.agreed),
                 move.data,
+                encode_proof(move),
             ]
         case moves.Timeout():
             return "timeout", []

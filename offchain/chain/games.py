@@ -87,10 +87,11 @@ class Games(Bound):
         nodes: tuple[Root, ...] = ()
         data = b""
         if game.stage is Stage.PICK:
-            nodes = tuple(map(Root, self._get_shown(game_id, game, "Revealed")["nodes"]))
+            name = "Expanded" if game.is_expanded() else "Revealed"
+            nodes = tuple(map(Root, self._get_shown(game_id, game, name)["nodes"]))
             shown = 2**game.depth == len(nodes)
             if not shown or compute_root_from_descendants(nodes) != game.node:
-                raise BadAnswer(f"game {game_id}: the revealed nodes are not the contested one's")
+                raise BadAnswer(f"game {game_id}: the nodes shown are not the contested one's")
         elif game.stage is Stage.PICK_ELEMENT:
             data = bytes(self._get_shown(game_id, game, "LeafRevealed")["data"])
             if compute_leaf(data.ljust(2**10, b"\0")) != game.node:
@@ -108,9 +109,9 @@ class Games(Bound):
             return Verdict(event.values["claimed"], event.values["computed"])
         return None
 
-    def open(self, claim_id: ClaimId) -> tuple[GameId, Receipt]:
-        """Challenge a claim; needs an allowance of one bond."""
-        receipt = self.send(f"challenge claim {claim_id}", "open", claim_id)
+    def open(self, claim_id: ClaimId, claim_root: Root) -> tuple[GameId, Receipt]:
+        """Challenge the claim with this root; needs an allowance of one bond."""
+        receipt = self.send(f"challenge claim {claim_id}", "open", claim_id, claim_root)
         opened = self.contract.decode_logs("GameOpened", receipt.logs)
         if len(opened) != 1:
             raise BadAnswer(f"challenge claim {claim_id}: {len(opened)} games in the receipt")
@@ -168,8 +169,7 @@ def _from_values(game_id: GameId, values: dict[str, Any], preset: Preset, subjec
         raise BadAnswer(f"game {game_id}: {error}") from error
     same = (
         *("node", "count", "height", "since", "worker_left", "challenger_left", "move", "index"),
-        *("step_root", "operator_trace_root", "instruction_trace_root", "microcode_root"),
-        *("chunk_root", "size", "dtype", "chunks", "claim_slashed"),
+        *("posted", "size", "dtype", "chunks", "claim_slashed", "opened"),
     )
     return Game(
         preset=preset,

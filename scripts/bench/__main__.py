@@ -5,13 +5,13 @@ between two comments that name it, and only what was measured now is replaced.
 """
 
 import argparse
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from scripts.bench import hashing, last_step, steps
 from scripts.bench.challenge import measure_challenge
 from scripts.bench.dispute import measure_largest
+from scripts.bench.document import replace_section
 from scripts.bench.machine import describe_machine
 
 DOCUMENT = Path("docs/benchmarks.md")
@@ -47,15 +47,6 @@ SECTIONS: dict[str, Callable[[str], str]] = {
 ON_GPU = ("steps",)
 
 
-def replace_section(document: str, name: str, body: str) -> str:
-    """The document with the text between the section's two comments replaced."""
-    pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-    replaced, count = pattern.subn(lambda m: f"{m[1]}{body}\n{m[2]}", document)
-    if count != 1:
-        raise SystemExit(f"{DOCUMENT}: section {name!r} stands there {count} times, expected once")
-    return replaced
-
-
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description="Measure Crux; figures go to docs/benchmarks.md.")
@@ -69,7 +60,7 @@ def main() -> None:
         print(table, flush=True)
         section = name if arguments.device == "cpu" else f"{name}-gpu"
         body = f"{describe_machine(arguments.device)}\n\n{table}"
-        DOCUMENT.write_text(replace_section(DOCUMENT.read_text(), section, body))
+        replace_section(DOCUMENT, section, body)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ import boa
 
 from protocol import moves
 from protocol.descriptor import SlotDescriptor, compute_tensor_height, hash_slot
-from protocol.game_state import Level, Stage
+from protocol.game_state import Level, Stage, compute_depth
 from protocol.instructions import Instruction, Opcode, Operand, Source
-from protocol.merkle import compute_leaf
+from protocol.merkle import ZERO_VALUE, compute_leaf
 from protocol.opening import Vector
 from protocol.types import (
     CHUNK_LENGTH,
     LEAF_BYTES,
-    REVEAL_DEPTH,
     Dtype,
     Root,
     compute_ceil_log2,
@@ -28,8 +27,8 @@ from protocol.types import (
 from protocol.views import View
 from scripts.bench.element_cases import SparseTree, Surroundings, build_case
 from scripts.bench.last_step import TRANSACTION_GAS, get_random_leaf
-from tests.economy import Terms, deploy_economy, get_deployer
-from tests.game_table import PRESET, compute_function_name, encode
+from tests.economy import Economy, Terms, deploy_economy, get_deployer
+from tests.game_table import PRESET, compute_function_name, encode_arguments
 
 GAS_GOAL = 3_000_000
 TRANSACTIONS_GOAL = 50
@@ -110,17 +109,23 @@ class LongestDispute:
         assert trace.root == case.context.operator_trace_root
         state = SparseTree({SLOT: value}, compute_ceil_log2(SLOTS), b"state")
         last = _digest("state after the segment")
-        self.state_before = _digest("state before the step")
         steps = SparseTree(
-            {STEP - 1: self.state_before, STEP: state.root, SEGMENT_LENGTH - 1: last},
+            {STEP: state.root, SEGMENT_LENGTH - 1: last},
             compute_ceil_log2(SEGMENT_LENGTH),
             b"steps",
         )
         claim = SparseTree({SEGMENT: last}, compute_ceil_log2(SEGMENTS), b"claim")
         self.trees = (claim, steps, state, trace, microcode, tensor, chunks)
+        self.posted = moves.Posted(
+            steps.root,
+            trace.root,
+            microcode.root,
+            case.location.operator.instructions_root,
+            chunks.root,
+        )
         self.leaves = (SEGMENT, STEP, SLOT, OPERATOR, INSTRUCTION, leaf, CHUNK)
 
-    def deploy(self) -> tuple[Any, int, str, str]:
+    def deploy(self, is_first: bool = False) -> tuple[Any, int, str, str]:
         """The contracts, the id of the claim, its worker and a challenger."""
         economy = deploy_economy()
         step_verifier = get_deployer("StepVerifier").deploy(get_deployer("MapUnit").deploy())
@@ -142,6 +147,8 @@ class LongestDispute:
             segments=SEGMENTS,
             segment_length=SEGMENT_LENGTH,
         )
+        if not is_first:
+            play_earlier_game(economy, contract)
         task_id = economy.post()
         economy.assign(task_id)
         claim = self.trees[0]
@@ -160,7 +167,7 @@ class LongestDispute:
         """The move that is owed in the contract's state, by whoever owes it."""
         level, stage = Level(seen.level), Stage(seen.stage)
         tree, number = self.trees[level], seen.move
-        depth = min(REVEAL_DEPTH, seen.height)
+        depth = compute_depth(seen.height)
         location = self.case.location
         match stage:
             case Stage.REVEAL:
@@ -178,37 +185,64 @@ class LongestDispute:
             case Stage.PICK_ELEMENT:
                 return moves.PickElement(number, POSITION)
             case Stage.PROVE:
-                steps, chunks = self.trees[Level.STEP], self.trees[Level.CHUNK]
+                chunks = self.trees[Level.CHUNK]
                 agreed = moves.Agreed(
-                    self.state_before,
-                    steps.get_path(STEP - 1),
+                    ZERO_VALUE,
+                    (),
                     chunks.get_node(0, CHUNK - 1),
                     chunks.get_path(CHUNK - 1),
                 )
-                return moves.Prove(number, location, self.case.openings, agreed, b"")
+                openings = self.case.openings
+                return moves.Prove(number, self.posted, agreed, b"", location, openings)
         below = self.trees[level + 1]
         header = location.header
+
+        def link(leaf: int) -> tuple[moves.Nodes, moves.Path]:
+            depth = compute_depth(below.height)
+            nodes = below.get_descendants(below.height, 0, depth)
+            return tuple(nodes), below.get_path(leaf, top=below.height - depth)
+
         match level:
             case Level.SEGMENT:
-                return moves.ExpandStep(number, below.root, below.get_path(SEGMENT_LENGTH - 1))
+                return moves.ExpandStep(number, *link(SEGMENT_LENGTH - 1))
             case Level.STEP:
-                return moves.ExpandSlot(number, header)
+                return moves.ExpandSlot(number, link(0)[0], header)
             case Level.SLOT:
-                path, slot_path = below.get_path(PRODUCER), self.slots.get_path(SLOT)
-                return moves.ExpandOperator(number, below.root, path, header, self.slot, slot_path)
+                slot_path = self.slots.get_path(SLOT)
+                return moves.ExpandOperator(number, *link(PRODUCER), header, self.slot, slot_path)
             case Level.OPERATOR:
                 return moves.ExpandInstruction(
                     number,
-                    below.root,
-                    below.get_path(INSTRUCTIONS - 1),
+                    *link(INSTRUCTIONS - 1),
                     header,
                     location.operator,
                     location.operator_path,
                 )
             case Level.INSTRUCTION:
-                return moves.ExpandElement(number, self.instruction, location.instruction_path)
+                shown, _ = link(0)
+                return moves.ExpandElement(
+                    number,
+                    shown,
+                    self.posted.before_microcode,
+                    self.posted.microcode_root,
+                    self.instruction,
+                    location.instruction_path,
+                )
             case _:
-                return moves.ExpandChunk(number, below.root, below.get_path(CHUNKS - 1), self.data)
+                return moves.ExpandChunk(number, *link(CHUNKS - 1), self.data)
+
+
+def play_earlier_game(economy: Economy, contract: Any) -> None:
+    """Another dispute of the deployment: sums, counts and balances of the contracts are written
+    once before, and that once is no part of a dispute."""
+    worker, challenger = boa.env.generate_address(), boa.env.generate_address()
+    task_id = economy.post()
+    economy.assign(task_id, worker)
+    claim_id = economy.claim(task_id, worker)
+    economy.fund(challenger, PRESET.bond, contract)
+    game_id = contract.open(claim_id, economy.escrow.claim_of(claim_id).root, sender=challenger)
+    boa.env.timestamp = contract.deadline_of(game_id) + 1
+    contract.timeout(game_id)
 
 
 def _begin_transaction() -> None:
@@ -222,7 +256,14 @@ def _begin_transaction() -> None:
 def measure_largest() -> str:
     """A Markdown table: transactions and gas by kind of move, and in all."""
     dispute = LongestDispute()
-    contract, claim_id, worker, challenger = dispute.deploy()
+    first = sum(gas for _, gas in measure(dispute, dispute.deploy(is_first=True)))
+    table = format_table(measure(dispute, dispute.deploy()))
+    return f"{table}\n\nThe first dispute of a deployment: {first:,} gas."
+
+
+def measure(dispute: LongestDispute, table: tuple[Any, int, str, str]) -> list[tuple[str, int]]:
+    """(function, gas) of every transaction."""
+    contract, claim_id, worker, challenger = table
     figures: list[tuple[str, int]] = []
 
     def call(name: str, arguments: tuple[Any, ...], sender: str) -> None:
@@ -236,16 +277,16 @@ def measure_largest() -> str:
         refund = min(computation.get_gas_refund(), used // REFUND_QUOTIENT)
         figures.append((name, used - refund))
 
-    call("open", (claim_id,), challenger)
+    call("open", (claim_id, dispute.trees[0].root), challenger)
     game_id = contract.game_id_of(claim_id, challenger)
     seen = contract.game_of(game_id)
     while Stage(seen.stage) is not Stage.ENDED:
         move = dispute.compute_move(seen)
         by_challenger = isinstance(move, moves.Pick | moves.PickElement)
         sender = challenger if by_challenger else worker
-        call(compute_function_name(move), (game_id, *encode(move)), sender)
+        call(compute_function_name(move), (game_id, *encode_arguments(move)), sender)
         seen = contract.game_of(game_id)
-    return format_table(figures)
+    return figures
 
 
 def format_table(figures: list[tuple[str, int]]) -> str:

@@ -262,7 +262,8 @@ def build_location(instruction: Instruction, around: Surroundings) -> Location:
     )
     known = {around.operator: hash_operator(operator)}
     operator_tree = SparseTree(known, compute_ceil_log2(around.operators), b"operators")
-    number = instruction.attributes[0] if instruction.opcode == Opcode.LOAD_BATCH else 0
+    # An attribute that is absent counts as 0.
+    number = (*instruction.attributes, 0)[0] if instruction.opcode == Opcode.LOAD_BATCH else 0
     field_tree = SparseTree(
         {number: hash_field(around.field)}, compute_ceil_log2(around.fields), b"fields"
     )

@@ -19,20 +19,26 @@ from protocol.strategy import build_pick, compute_challenger_move, compute_worke
 from protocol.types import LEAF_BYTES, Dtype, Root
 from tests.disputes import get_inside, make_lies, make_run, make_truth
 from tests.evidence import Lie, SpecEvidence
-from tests.game_table import Place, Table, lay_table
+from tests.game_table import Table, lay_table
+from tests.unit.contracts.challenge_game.places import DOT, LAST_LEAF, SUM
 
 SESSIONS = 20
 LIES = 8
-DOT = Place((1, 1, 0, 5, 5, 0, 1), position=3)  # the element of the lie
+STARTS = {
+    0: (Level.CHUNK, Stage.PROVE, DOT),  # the element of the lie
+    1: (Level.CHUNK, Stage.REVEAL, SUM),
+    2: (Level.ELEMENT, Stage.REVEAL, LAST_LEAF),
+}
 LEGAL = 0.85  # of the attempts that are not spoilt
 
 # Not reachable by play: one needs a program that no validator accepts, one a claim with padding
-# that is not zero, one a trace with a dirty tail (unit tests make both), one an open by the worker.
+# that is not zero, one a trace with a dirty tail (unit tests make both); two are of openings.
 UNREACHED = {
     "game: count out of range",
     "game: tensor out of range",
     "game: padding must be zero",
     "game: worker cannot challenge itself",
+    "game: another claim",
 }
 
 
@@ -40,23 +46,23 @@ def spoil(rng: random.Random, move: moves.SideMove) -> moves.SideMove:
     """The move with one part replaced by something of the right type."""
     if isinstance(move, moves.Prove):
         return spoil_proof(rng, move)
+    if isinstance(move, moves.Expansion) and rng.random() < 0.4:
+        # Of the right number, with a root, and another vector's.
+        return replace(move, nodes=tuple(Root(b"\x07" * 32) for _ in move.nodes))
     item = rng.choice(fields(move))
     value: Any = getattr(move, item.name)
     match value:
         case int():
             value = rng.choice([0, value + 1, value + 32, 2**256 - 1])
-        case bytes():
+        case bytes() if item.name == "data":
             value = rng.choice([b"", bytes(len(value)), value[:-1]])
-            value = value if len(value) != 31 else bytes([7]) * 32
+        case bytes():  # 32 bytes, whatever they are
+            value = Root(rng.choice([bytes(32), b"\x07" * 32]))
         case tuple():
             options = [value[:-1], value[1:]]
             options.append(tuple(Root(b"\x07" * 32) for _ in value))
             value = rng.choice(options)
-    spoilt = replace(move, **{item.name: value})
-    # ABI types: 32-byte values stay 32 bytes.
-    if isinstance(spoilt, moves.Pick) and len(spoilt.node) != 32:
-        return move
-    return move if hasattr(spoilt, "root") and len(spoilt.root) != 32 else spoilt
+    return replace(move, **{item.name: value})
 
 
 def spoil_proof(rng: random.Random, proof: moves.Prove) -> moves.Prove:
@@ -68,8 +74,10 @@ def spoil_proof(rng: random.Random, proof: moves.Prove) -> moves.Prove:
             replace(proof, data=b"" if proof.data else bytes(LEAF_BYTES)),
             replace(proof, openings=proof.openings[1:]),
             replace(proof, location=replace(location, operator_path=location.operator_path[1:])),
+            replace(proof, posted=replace(proof.posted, instruction_trace_root=other)),
             replace(proof, agreed=replace(agreed, state_path=agreed.state_path[1:])),
             replace(proof, agreed=replace(agreed, state_root=other)),
+            replace(proof, agreed=replace(agreed, state_root=other, state_path=(other, other))),
             replace(proof, agreed=replace(agreed, accumulator=other)),
             replace(proof, agreed=replace(agreed, accumulator_path=(other,))),
         ]
@@ -89,7 +97,7 @@ class Session:
     def get_legal(self, game_id: int) -> moves.SideMove | None:
         """The owed move; challengers point anywhere, or like honest ones."""
         game = self.table.games[game_id]
-        shown = self.table.revealed.get(game_id)
+        shown = self.table.shown.get(game_id)
         if game.stage is Stage.PICK:
             honest = compute_challenger_move(game, self.truth, shown)
             if honest is not None and self.rng.random() < self.honesty:
@@ -127,7 +135,7 @@ class Session:
                 move = None  # a false trace that cannot be opened: its worker waits
             if move is None:
                 move = moves.Reveal(game.move, ())
-            kinds = [moves.ExpandChunk(game.move, Root(bytes(32)), (), b"")]
+            kinds = [moves.ExpandChunk(game.move, (), (), b"")]
             # The proof has the most parts, and every one has a reason of its own.
             spoilt = 0.8 if isinstance(move, moves.Prove) else 0.15
             chance = rng.random()
@@ -174,9 +182,9 @@ def test_play__random_calls__machines_agree() -> None:
         with boa.env.anchor():
             table = lay_table(rng.choice([truth, liar, liar]))
             session = Session(rng, table, truth)
-            if seed % 4 == 0:
-                # Random play seldom gets to the last move of a fold.
-                table.advance(session.ids[0], Level.CHUNK, Stage.PROVE, DOT)
+            # Random play seldom gets to the last move of a fold, or to a second round far down.
+            if seed % 4 in STARTS:
+                table.advance(session.ids[0], *STARTS[seed % 4])
             for _ in range(140):
                 session.attempt()
                 if all(table.games[i].stage is Stage.ENDED for i in session.ids):
@@ -184,8 +192,10 @@ def test_play__random_calls__machines_agree() -> None:
             session.check_money()
             met += table.met
     for level in Level:
-        for stage in (Stage.REVEAL, Stage.PICK):
-            assert met[f"{level.name} {stage.name}"] > 0, (level, stage)
+        assert met[f"{level.name} PICK"] > 0, level
+        # An expansion has shown the only nodes of the two levels of one round.
+        if level not in (Level.STEP, Level.INSTRUCTION):
+            assert met[f"{level.name} REVEAL"] > 0, level
         if level is not Level.CHUNK:
             assert met[f"{level.name} EXPAND"] > 0, level
     for stage in ("ELEMENT REVEAL_LEAF", "ELEMENT PICK_ELEMENT", "ELEMENT PROVE", "CHUNK PROVE"):

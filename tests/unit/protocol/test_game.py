@@ -23,6 +23,7 @@ from protocol.game import (
 from protocol.game_state import MOVES_MAX
 from protocol.merkle import Tree, compute_leaf, compute_vector_tree
 from protocol.refusals import (
+    AnotherClaim,
     ClaimAlreadySlashed,
     ClaimNotSlashed,
     ClockExpired,
@@ -50,11 +51,15 @@ from tests.disputes import (
 from tests.evidence import Lie, SpecEvidence
 
 START = Seconds(1_000)
-GAMES, LIES = 2_000, 240
+GAMES, LIES = 4_000, 240
+# An expansion shows the first nodes of a level, so a reveal is owed only where there are more. The
+# program has 38 slots, 85 operators, tensors of 34 leaves and folds of 34 chunks.
+SEVERAL_ROUNDS = {Level.SEGMENT, Level.SLOT, Level.OPERATOR, Level.ELEMENT, Level.CHUNK}
 
 
 def open_game(claimed: SpecEvidence) -> Game:
-    return process_open(PRESET, make_subject(claimed), CHALLENGER, START)
+    subject = make_subject(claimed)
+    return process_open(PRESET, subject, subject.claim_root, CHALLENGER, START)
 
 
 def make(game: Game, move: moves.Move | None, caller: str) -> Game:
@@ -73,19 +78,18 @@ def play_lie(claimed: SpecEvidence, truth: SpecEvidence, met: Counter[str]) -> G
             continue
         move = compute_worker_move(game, claimed)
         game = make(game, move, WORKER)
-        if isinstance(move, moves.Reveal):
-            shown = move.nodes
-        elif isinstance(move, moves.RevealLeaf):
-            shown = move.data
+        assert move is not None
+        shown = moves.get_shown(move)
     return game
 
 
 def play_randomly(claimed: SpecEvidence, rng: random.Random, met: Counter[str]) -> Game:
     """A challenger that points anywhere, and gives up where only true padding is left."""
     game = open_game(claimed)
-    shown: tuple[Root, ...] = ()
+    shown: tuple[Root, ...] | bytes = ()
     while game.stage is not Stage.ENDED:
         if game.stage is Stage.PICK:
+            assert isinstance(shown, tuple)
             try:
                 game = make(game, build_pick(game, rng.randrange(len(shown)), shown), CHALLENGER)
             except ZeroPadding:
@@ -100,8 +104,8 @@ def play_randomly(claimed: SpecEvidence, rng: random.Random, met: Counter[str]) 
             game = make(game, move, CHALLENGER)
         else:
             owed = compute_worker_move(game, claimed)
-            if isinstance(owed, moves.Reveal):
-                shown = owed.nodes
+            assert owed is not None
+            shown = moves.get_shown(owed)
             if isinstance(owed, moves.Prove):
                 location = owed.location.instruction
                 met[location.opcode.name] += 1
@@ -119,7 +123,7 @@ def test_play__honest_worker_and_random_challenger__worker_never_loses() -> None
         assert game.outcome is Outcome.WORKER_WON
     assert met["padding"] > 0
     levels = {level for level in Level if met[f"{level.name} REVEAL"]}
-    assert levels == set(Level)
+    assert levels == SEVERAL_ROUNDS
     opcodes = {i.opcode.name for code in truth.program.microcode for i in code}
     assert {name for name in opcodes if not met[name]} == set()
 
@@ -141,8 +145,10 @@ def test_play__lie_at_a_random_element__is_always_caught() -> None:
         opcode = run.program.microcode[lie.operator][lie.instruction].opcode
         met[opcode.name] += 1
     assert met["caught"] > LIES // 3
-    for level in Level:
+    for level in SEVERAL_ROUNDS:
         assert met[f"{level.name} REVEAL"] > 0, level
+    for level in Level:
+        assert level is Level.CHUNK or met[f"{level.name} EXPAND"] > 0, level
     assert met["ELEMENT PROVE"] > 0 and met["CHUNK PROVE"] > 0
     opcodes = {i.opcode.name for code in run.program.microcode for i in code}
     assert {name for name in opcodes if not met[name]} == set()
@@ -203,9 +209,9 @@ def test_pick__padding_of_a_tensor_that_is_not_zero__ends_the_game() -> None:
         dtype=1,
         chunks=1,
     )
-    game = make(game, build_pick(game, 17, hidden.get_descendants(6, 0, 5)), CHALLENGER)
-    game = make(game, moves.Reveal(game.move, tuple(hidden.get_descendants(1, 17, 1))), WORKER)
-    game = make(game, build_pick(game, 0, hidden.get_descendants(1, 17, 1)), CHALLENGER)
+    game = make(game, build_pick(game, 4, hidden.get_descendants(6, 0, 3)), CHALLENGER)
+    game = make(game, moves.Reveal(game.move, tuple(hidden.get_descendants(3, 4, 3))), WORKER)
+    game = make(game, build_pick(game, 2, hidden.get_descendants(3, 4, 3)), CHALLENGER)
     assert game.outcome is Outcome.CHALLENGER_WON
 
 
@@ -249,8 +255,15 @@ def test_drop__slashed_claim__is_the_only_move() -> None:
 
 
 def test_open__by_the_worker__is_refused() -> None:
+    subject = make_subject(make_truth(make_run()))
     with pytest.raises(WorkerChallengesItself):
-        process_open(PRESET, make_subject(make_truth(make_run())), WORKER, START)
+        process_open(PRESET, subject, subject.claim_root, WORKER, START)
+
+
+def test_open__of_another_claim__is_refused() -> None:
+    with pytest.raises(AnotherClaim):
+        subject = make_subject(make_truth(make_run()))
+        process_open(PRESET, subject, subject.genesis_root, CHALLENGER, START)
 
 
 def test_settlement__any_outcome__adds_up_to_the_bond() -> None:
@@ -261,17 +274,19 @@ def test_settlement__any_outcome__adds_up_to_the_bond() -> None:
 
 def test_duration__both_sides_as_slow_as_they_can__is_within_the_bound() -> None:
     """The slowest play of random games, and a bound on moves at the limits of the protocol."""
-    assert MOVES_MAX == 63
+    assert MOVES_MAX == 57
     truth = make_truth(make_run())
     longest = 0
     for seed in range(200):
         rng = random.Random(seed)
-        game, shown = open_game(truth), tuple[Root, ...]()
+        game = open_game(truth)
+        shown: tuple[Root, ...] | bytes = ()
         while game.stage is not Stage.ENDED:
             slow = rng.random() < 0.8
             now = compute_deadline(game) if slow else game.since
             owed: moves.Move | None
             if game.stage is Stage.PICK:
+                assert isinstance(shown, tuple)
                 owed = build_pick(game, rng.randrange(len(shown)), shown)
             elif game.stage is Stage.PICK_ELEMENT:
                 owed = moves.PickElement(game.move, 0)
@@ -279,8 +294,8 @@ def test_duration__both_sides_as_slow_as_they_can__is_within_the_bound() -> None
                 owed = compute_worker_move(game, truth)
             assert owed is not None
             caller = CHALLENGER if game.is_challenger_owing() else WORKER
-            if isinstance(owed, moves.Reveal):
-                shown = owed.nodes
+            if caller == WORKER:
+                shown = moves.get_shown(owed)
             try:
                 game = process_move(game, owed, caller, now, verifier)
             except GameError:
@@ -288,8 +303,8 @@ def test_duration__both_sides_as_slow_as_they_can__is_within_the_bound() -> None
                 game = process_move(game, moves.Timeout(), STRANGER, now, verifier)
             longest = max(longest, now - START)
     bound = compute_max_duration(PRESET, REEXECUTION_SECONDS)
-    assert bound == 600 + 300 + 63 * 20 + 6 * 120
-    assert bound // 2 < longest <= bound
+    assert bound == 600 + 300 + 57 * 20 + 3 * 17 * 120
+    assert bound // 5 < longest <= bound
 
 
 def test_refusals__every_malformed_proof__raises_and_never_decides() -> None:
@@ -298,16 +313,18 @@ def test_refusals__every_malformed_proof__raises_and_never_decides() -> None:
     rng, met = random.Random(5), Counter[str]()
     for _ in range(200):
         game = open_game(truth)
-        shown: tuple[Root, ...] = ()
+        shown: tuple[Root, ...] | bytes = ()
         while game.stage not in (Stage.ENDED, Stage.PROVE):
             if game.stage is Stage.PICK:
+                assert isinstance(shown, tuple)
                 child = rng.choice(get_inside(game))
                 game = make(game, build_pick(game, child, shown), CHALLENGER)
             elif game.stage is Stage.PICK_ELEMENT:
                 game = make(game, moves.PickElement(game.move, 0), CHALLENGER)
             else:
                 owed = compute_worker_move(game, truth)
-                shown = owed.nodes if isinstance(owed, moves.Reveal) else shown
+                assert owed is not None
+                shown = moves.get_shown(owed)
                 game = make(game, owed, WORKER)
         proof = compute_worker_move(game, truth)
         assert isinstance(proof, moves.Prove)
@@ -322,6 +339,7 @@ def test_refusals__every_malformed_proof__raises_and_never_decides() -> None:
             replace(proof, openings=(replace(first, root=Root(bytes(32))), *proof.openings[1:])),
             replace(proof, location=replace(proof.location, operator_path=())),
             replace(proof, agreed=moves.Agreed(Root(b"\x02" * 32), (Root(bytes(32)),) * 9)),
+            replace(proof, posted=replace(proof.posted, operator_trace_root=Root(bytes(32)))),
             replace(proof, data=proof.data[:-1] if proof.data else b"\x00"),
         ]
         for bad in spoilt:

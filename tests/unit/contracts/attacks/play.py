@@ -33,7 +33,7 @@ def advance(
         move: moves.SideMove | None
         if game.stage is Stage.PICK:
             child = (leaves[game.level] >> (game.height - game.depth)) - (game.index << game.depth)
-            move = build_pick(game, child, table.revealed[game_id])
+            move = build_pick(game, child, table.shown[game_id])
         elif game.stage is Stage.PICK_ELEMENT:
             move = moves.PickElement(game.move, position)
         else:

@@ -85,7 +85,7 @@ def test_bytes_behind_a_tensor__cannot_be_shown() -> None:
         while table.games[game_id].stage is not Stage.REVEAL_LEAF:
             game = table.games[game_id]
             if game.is_challenger_owing():
-                move = compute_challenger_move(game, truth, table.revealed[game_id])
+                move = compute_challenger_move(game, truth, table.shown[game_id])
                 assert move is not None
                 assert table.play(game_id, move, game.challenger) == ""
             else:
@@ -130,7 +130,11 @@ def test_state_before__later_segment__is_the_one_before_and_no_other(table) -> N
     for segment in (1, 2, 3):
         agreed = moves.Agreed(claim.get_node(0, segment), tuple(claim.get_path(segment)))
         bad = replace(proof, agreed=agreed)
-        assert table.play(game_id, bad, table.worker) == "game: state not agreed"
+        # The fourth leaf is padding, and zero says that no state is shown.
+        reason = "game: wrong path length" if segment == 3 else "game: state not agreed"
+        assert table.play(game_id, bad, table.worker) == reason
+    hidden = replace(proof, agreed=moves.Agreed())
+    assert table.play(game_id, hidden, table.worker) == "verifier: wrong tensor"
     # A node above passed off as a leaf, and genesis passed off as the state.
     node = moves.Agreed(claim.get_node(1, 0), tuple(claim.get_path(0, height=1)))
     assert table.play(game_id, replace(proof, agreed=node), table.worker) == (
@@ -157,11 +161,19 @@ def test_link__vector_of_another_height__is_refused(table) -> None:
         ([leaves[2]], 0),
     ):
         tree = compute_vector_tree(values)
-        bad = replace(good, root=tree.root, path=tuple(tree.get_path(last)))
-        assert table.play(game_id, bad, table.worker) == "game: wrong path length"
-    moved = compute_vector_tree([leaves[2], leaves[0], leaves[1]])
-    bad = replace(good, root=moved.root, path=tuple(moved.get_path(0)))
-    assert table.play(game_id, bad, table.worker) == "game: leaf not under root"
+        shown = tuple(tree.get_descendants(tree.height, 0, tree.height))
+        for nodes in (shown, shown[:2], shown[-2:]):
+            bad = replace(good, nodes=nodes)
+            assert table.play(game_id, bad, table.worker) == "game: wrong number of nodes"
+        top = tuple(tree.get_descendants(tree.height, 0, min(2, tree.height)))
+        bad = replace(good, nodes=top, path=tuple(tree.get_path(last, top=tree.height - 2)))
+        taller = len(top) == 4
+        reason = "game: wrong path length" if taller else "game: wrong number of nodes"
+        assert table.play(game_id, bad, table.worker) == reason
+    for order in ((2, 0, 1), (0, 2, 1)):
+        moved = compute_vector_tree([leaves[i] for i in order])
+        bad = replace(good, nodes=tuple(moved.get_descendants(2, 0, 2)))
+        assert table.play(game_id, bad, table.worker) == "game: leaf not under root"
     assert table.play(game_id, good, table.worker) == ""
 
 
@@ -265,24 +277,20 @@ def test_claim__zero_for_a_state__has_nothing_below_it() -> None:
         game = advance(table, game_id, Level.SEGMENT, Stage.EXPAND, (0,))
         assert game.node == bytes(32)
         honest = truth.step_tree(0)
-        move = moves.ExpandStep(game.move, honest.root, tuple(honest.get_path(2)))
+        move = moves.ExpandStep(game.move, tuple(honest.get_descendants(2, 0, 2)), ())
         assert table.play(game_id, move, table.worker) == "game: leaf not under root"
         steps = compute_vector_tree([*(honest.get_node(0, i) for i in range(2)), Root(bytes(32))])
-        move = moves.ExpandStep(game.move, steps.root, tuple(steps.get_path(2)))
-        assert table.play(game_id, move, table.worker) == ""
         nodes = tuple(steps.get_descendants(2, 0, 2))
-        move = moves.Reveal(table.games[game_id].move, nodes)
+        move = moves.ExpandStep(game.move, nodes, ())
         assert table.play(game_id, move, table.worker) == ""
         game = table.games[game_id]
         pick = compute_challenger_move(game, truth, nodes)
         assert pick is not None and pick.child == 2
         assert table.play(game_id, pick, game.challenger) == ""
-        assert table.play(game_id, owe(table, game_id), table.worker) == ""  # the header
-        game = table.games[game_id]
-        assert (game.level, game.stage) == (Level.SLOT, Stage.REVEAL)
-        true_nodes = tuple(truth.slot_tree(2).get_descendants(game.height, 0, game.depth))
-        for guess in (true_nodes, (Root(bytes(32)),) * len(true_nodes)):
-            bad = moves.Reveal(game.move, guess)
+        game, owed = table.games[game_id], owe(table, game_id)
+        assert (game.level, game.stage) == (Level.STEP, Stage.EXPAND)
+        for guess in (owed.nodes, (Root(bytes(32)),) * len(owed.nodes)):
+            bad = replace(owed, nodes=guess)
             assert table.play(game_id, bad, table.worker) == "game: nodes not under contested node"
         assert table.economy.escrow.claim_of(table.claim_id).status == CLAIM_PENDING
         boa.env.timestamp = compute_deadline(game) + 1

@@ -41,16 +41,14 @@ from tests.unit.contracts.attacks.systems import deploy_system
 WORKER = Address("0x" + "11" * 20)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="flood: four bonds, all given back, make an honest worker late and cost it its stake",
-)
-def test_flood__worker_that_needs_exactly_the_priced_time__never_loses() -> None:
-    """Four challengers point at four steps. The worker executes one thing at a time, each in the
-    time that the task pays for, keeps all results and always serves the nearest deadline."""
+@pytest.mark.parametrize("games_at_once", [1, 4, 9])
+def test_flood__worker_that_needs_exactly_the_priced_time__never_loses(games_at_once: int) -> None:
+    """As many challengers point at as many steps. The worker executes one thing at a time, each in
+    the time that the task pays for, keeps all results and always serves the nearest deadline."""
     with boa.env.anchor():
         table = lay_table(make_truth(make_run()))
-        places = {table.open(boa.env.generate_address()): (n // 3, n % 3) for n in range(4)}
+        numbers = range(games_at_once)
+        places = {table.open(boa.env.generate_address()): (n // 3, n % 3) for n in numbers}
         known: set[tuple[int, ...]] = set()
         while True:
             games = {i: g for i, g in table.games.items() if g.stage is not Stage.ENDED}
@@ -83,17 +81,14 @@ def point(table: Any, game_id: int, place: tuple[int, int]) -> None:
         move: Any = moves.PickElement(game.move, 0)
     else:
         child = (leaves[game.level] >> (game.height - game.depth)) - (game.index << game.depth)
-        move = build_pick(game, child, table.revealed[game_id])
+        move = build_pick(game, child, table.shown[game_id])
     assert game.level in Level
     assert table.play(game_id, move, game.challenger) == ""
 
 
-@pytest.mark.xfail(
-    strict=True, reason="open names a claim by its number only: a reorganisation swaps claims"
-)
 def test_open__after_a_reorganisation__does_not_hit_a_true_claim() -> None:
-    """Two claims of two tasks change places; the challenge that was sent for the false one lands
-    on the true one and loses its bond."""
+    """Two claims of two tasks change places; the challenge that was sent for the false one names
+    its root, and does not land on the true one."""
     truth = make_truth(make_tiny_run())
     lie = SpecEvidence(truth.run, lie=Lie(step=0, operator=0, instruction=0, element=0))
     with boa.env.anchor():
@@ -108,8 +103,9 @@ def test_open__after_a_reorganisation__does_not_hit_a_true_claim() -> None:
         true = system.claim(truth)
         assert true.claim_id == planned
         system.claim(lie)
-        with boa.reverts():
-            system.contract.open(planned, sender=challenger)
+        with boa.reverts("game: another claim"):
+            system.contract.open(planned, lie.claim_tree().root, sender=challenger)
+        assert system.contract.game_count() == 0
 
 
 def test_post__program_without_a_dataset__can_be_posted() -> None:
@@ -153,7 +149,8 @@ def test_challenger__run_that_diverges__still_challenges_a_false_claim() -> None
             raise Diverged(StepIndex(3), 1, "operator 1 (exp)")
         return SimpleNamespace(claim=Root(b"\0" * 32))
 
-    def open_game(claim_id: ClaimId) -> tuple[int, None]:
+    def open_game(claim_id: ClaimId, claim_root: Root) -> tuple[int, None]:
+        assert claim_root == claim.root
         opened.append(claim_id)
         return 1, None
 

@@ -162,7 +162,7 @@ def play_any_order(random: Random, met: Counter[str]) -> None:
                     if known or late or claim.status != CLAIM_PENDING:
                         economy.fund(challenger, PRESET.bond, contract)
                         with boa.reverts():
-                            contract.open(table.claim_id, sender=challenger)
+                            contract.open(table.claim_id, table.root, sender=challenger)
                         economy.token.burn(PRESET.bond, sender=challenger)
                         action = "open refused"
                     else:
@@ -256,12 +256,12 @@ def hostile():
         token.mint(me, 10**9)
         honest = system.claim(TRUTH)  # another worker's
         lost, dropped = honest.open(), honest.open(boa.env.generate_address())
-        run(economy.vault, economy.vault.deposit.prepare_calldata(me, 1_000))
+run(economy.vault, economy.vault.deposit.prepare_calldata(me, 1_000))
         run(economy.vault, economy.vault.request_withdrawal.prepare_calldata(me, 300))
-        run(contract, contract.open.prepare_calldata(honest.claim_id))
+        run(contract, contract.open.prepare_calldata(honest.claim_id, honest.root))
         # The attacker refutes a claim of the same worker, and so is owed a bond and an award.
         false = system.claim(LIE)
-        run(contract, contract.open.prepare_calldata(false.claim_id))
+        run(contract, contract.open.prepare_calldata(false.claim_id, false.root))
         game_id = contract.game_count()
         boa.env.timestamp = contract.deadline_of(game_id) + 1
         contract.timeout(game_id)
@@ -282,7 +282,7 @@ def test_callback__in_the_middle_of_any_payment__takes_nothing(hostile) -> None:
 
     inner = {
         "game.withdraw": (contract, contract.withdraw.prepare_calldata()),
-        "game.open": (contract, contract.open.prepare_calldata(fresh.claim_id)),
+        "game.open": (contract, contract.open.prepare_calldata(fresh.claim_id, fresh.root)),
         "game.timeout": (contract, contract.timeout.prepare_calldata(games["late"])),
         "game.drop": (contract, contract.drop.prepare_calldata(games["dropped"])),
         "vault.withdraw": (vault, vault.withdraw.prepare_calldata(me)),

@@ -52,5 +52,5 @@ def test_withdraw__twice__reverts(table):
 
 
 def test_max_duration__any_task__is_the_formula(table):
-    assert table.contract.max_duration(120) == 600 + 300 + 63 * 20 + 6 * 120
-    assert table.contract.max_duration(0) == 2_160
+    assert table.contract.max_duration(120) == 600 + 300 + 57 * 20 + 3 * 17 * 120
+    assert table.contract.max_duration(0) == 2_040

@@ -6,9 +6,10 @@ import pytest
 
 from protocol import moves
 from protocol.game import Game, Level, Stage
+from protocol.merkle import compute_node, compute_root_from_descendants
 from protocol.types import Root
 from tests.game_table import Table
-from tests.unit.contracts.challenge_game.places import DOT, SUM
+from tests.unit.contracts.challenge_game.places import DOT, LAST_LEAF, SUM
 
 OTHER = Root(b"\x07" * 32)
 
@@ -23,8 +24,26 @@ def expand(table: Table, game_id: int) -> Game:
     assert table.play(game_id, owed, table.worker) == ""
     game, event = table.games[game_id], table.get_event("Expanded")
     assert (event["game_id"], event["move"]) == (game_id, owed.move)
-    assert (event["level"], event["root"], event["count"]) == (game.level, game.node, game.count)
+    assert (event["level"], event["count"]) == (game.level, game.count)
+    assert event["nodes"] == list(owed.nodes) and len(owed.nodes) == 2**game.depth
+    assert compute_root_from_descendants(owed.nodes) == game.node
     return game
+
+
+def check_nodes(table: Table, game_id: int, owed: moves.Expansion, reason: str) -> None:
+    """Other nodes than those that are due, and too many or too few of them."""
+    nodes = owed.nodes
+    check_refusals(
+        table,
+        game_id,
+        [
+            (replace(owed, nodes=nodes[:-1]), "game: wrong number of nodes"),
+            (replace(owed, nodes=()), "game: wrong number of nodes"),
+            (replace(owed, nodes=(OTHER,)), "game: wrong number of nodes"),
+            (replace(owed, nodes=(OTHER,) * len(nodes)), reason),
+            (replace(owed, nodes=nodes[::-1]), reason),
+        ],
+    )
 
 
 def test_expand_step__states_of_the_segment__are_contested(table):
@@ -32,17 +51,14 @@ def test_expand_step__states_of_the_segment__are_contested(table):
     table.advance(game_id, Level.SEGMENT, Stage.EXPAND, DOT)
     owed = table.owe(game_id)
     assert isinstance(owed, moves.ExpandStep)
-    reason = "game: leaf not under root"
-    refusals = [
-        (replace(owed, path=owed.path[:1]), "game: wrong path length"),
-        (replace(owed, path=(*owed.path, OTHER)), "game: wrong path length"),
-        (replace(owed, path=(OTHER, OTHER)), reason),
-        (replace(owed, root=OTHER), reason),
-    ]
-    check_refusals(table, game_id, refusals)
+    # The whole vector is shown, so its last leaf is seen without a path.
+    assert (len(owed.nodes), owed.path) == (4, ())
+    longer = replace(owed, path=(OTHER,))
+    check_refusals(table, game_id, [(longer, "game: wrong path length")])
+    check_nodes(table, game_id, owed, "game: leaf not under root")
     game = expand(table, game_id)
-    assert (game.level, game.stage, game.height) == (Level.STEP, Stage.REVEAL, 2)
-    assert game.step_root == game.node == owed.root
+    assert (game.level, game.stage, game.height) == (Level.STEP, Stage.PICK, 2)
+    assert game.posted == moves.compute_posted(game.node)
 
 
 def test_expand_slot__header__gives_the_number_of_slots(table):
@@ -52,13 +68,16 @@ def test_expand_slot__header__gives_the_number_of_slots(table):
     assert isinstance(owed, moves.ExpandSlot)
     forged = replace(owed.header, slots=1)
     check_refusals(table, game_id, [(replace(owed, header=forged), "verifier: wrong header")])
+    check_nodes(table, game_id, owed, "game: nodes not under contested node")
     game = expand(table, game_id)
     assert (game.level, game.node, game.count) == (Level.SLOT, before.node, 38)
+    assert (game.stage, game.height, game.depth) == (Stage.PICK, 6, 3)
+    assert game.posted == before.posted
 
 
 def test_expand_operator__trace__holds_the_slot_at_its_producer(table):
     game_id = table.open()
-    table.advance(game_id, Level.SLOT, Stage.EXPAND, DOT)
+    before = table.advance(game_id, Level.SLOT, Stage.EXPAND, DOT)
     owed = table.owe(game_id)
     assert isinstance(owed, moves.ExpandOperator)
     shifted = replace(owed.slot, producer=12)
@@ -68,18 +87,20 @@ def test_expand_operator__trace__holds_the_slot_at_its_producer(table):
         (replace(owed, slot_path=owed.slot_path[1:]), "verifier: wrong path length"),
         (replace(owed, slot_path=(OTHER, *owed.slot_path[1:])), "verifier: wrong slot"),
         (replace(owed, path=owed.path[1:]), "game: wrong path length"),
+        (replace(owed, path=(*owed.path, OTHER)), "game: wrong path length"),
         (replace(owed, path=(OTHER, *owed.path[1:])), "game: leaf not under root"),
-        (replace(owed, root=OTHER), "game: leaf not under root"),
     ]
     check_refusals(table, game_id, refusals)
+    check_nodes(table, game_id, owed, "game: leaf not under root")
     game = expand(table, game_id)
     assert (game.level, game.count, game.height) == (Level.OPERATOR, 85, 7)
-    assert game.operator_trace_root == owed.root
+    assert (len(owed.nodes), len(owed.path)) == (16, 3)
+    assert game.posted == compute_node(before.posted, game.node)
 
 
 def test_expand_instruction__trace__ends_with_the_operators_output(table):
     game_id = table.open()
-    table.advance(game_id, Level.OPERATOR, Stage.EXPAND, DOT)
+    before = table.advance(game_id, Level.OPERATOR, Stage.EXPAND, DOT)
     owed = table.owe(game_id)
     assert isinstance(owed, moves.ExpandInstruction)
     fewer = replace(owed.operator, instructions=1)
@@ -87,15 +108,14 @@ def test_expand_instruction__trace__ends_with_the_operators_output(table):
         (replace(owed, header=replace(owed.header, version=2)), "verifier: wrong header"),
         (replace(owed, operator=fewer), "verifier: wrong operator"),
         (replace(owed, operator_path=owed.operator_path[1:]), "verifier: wrong path length"),
-        (replace(owed, path=owed.path[1:]), "game: wrong path length"),
-        (replace(owed, path=(OTHER, *owed.path[1:])), "game: leaf not under root"),
-        (replace(owed, root=OTHER), "game: leaf not under root"),
+        (replace(owed, path=(OTHER,)), "game: wrong path length"),
     ]
     check_refusals(table, game_id, refusals)
+    check_nodes(table, game_id, owed, "game: leaf not under root")
     game = expand(table, game_id)
-    assert (game.level, game.count) == (Level.INSTRUCTION, 7)
-    assert game.instruction_trace_root == owed.root
-    assert game.microcode_root == owed.operator.instructions_root
+    assert (game.level, game.count, owed.path) == (Level.INSTRUCTION, 7, ())
+    traced = compute_node(before.posted, game.node)
+    assert game.posted == compute_node(traced, owed.operator.instructions_root)
 
 
 def test_expand_element__instruction__gives_size_type_and_chunks(table):
@@ -108,17 +128,35 @@ def test_expand_element__instruction__gives_size_type_and_chunks(table):
         (replace(owed, instruction=larger), "verifier: wrong instruction"),
         (replace(owed, path=owed.path[1:]), "verifier: wrong path length"),
         (replace(owed, path=(OTHER, *owed.path[1:])), "verifier: wrong instruction"),
+        (replace(owed, microcode_root=OTHER), "game: roots not posted"),
+        (replace(owed, before=OTHER), "game: roots not posted"),
+        (
+            replace(owed, before=owed.microcode_root, microcode_root=owed.before),
+            "game: roots not posted",
+        ),
+        (replace(owed, nodes=(OTHER,)), "game: nodes not under contested node"),
+        (replace(owed, nodes=owed.nodes * 2), "game: wrong number of nodes"),
     ]
     check_refusals(table, game_id, refusals)
     game = expand(table, game_id)
     assert (game.level, game.stage, game.node) == (Level.ELEMENT, Stage.REVEAL_LEAF, before.node)
     assert (game.size, game.dtype, game.chunks, game.count) == (6, 3, 2, 1)
+    assert game.posted == before.posted
+
+
+def test_expand_element__tensor_of_many_leaves__shows_the_first_generation(table):
+    game_id = table.open()
+    table.advance(game_id, Level.INSTRUCTION, Stage.EXPAND, LAST_LEAF)
+    check_nodes(table, game_id, table.owe(game_id), "game: nodes not under contested node")
+    game = expand(table, game_id)
+    assert (game.level, game.stage, game.count) == (Level.ELEMENT, Stage.PICK, 34)
+    assert (game.height, game.depth) == (6, 3)
 
 
 @pytest.mark.parametrize("place", [DOT, SUM])
 def test_expand_chunk__accumulators__end_with_the_element(table, place):
     game_id = table.open()
-    table.advance(game_id, Level.ELEMENT, Stage.EXPAND, place)
+    before = table.advance(game_id, Level.ELEMENT, Stage.EXPAND, place)
     owed = table.owe(game_id)
     assert isinstance(owed, moves.ExpandChunk)
     spoilt = bytes([owed.data[0] ^ 1]) + owed.data[1:]
@@ -126,13 +164,18 @@ def test_expand_chunk__accumulators__end_with_the_element(table, place):
         (replace(owed, data=spoilt), "game: not the contested leaf"),
         (replace(owed, data=owed.data[:-1]), "game: not the contested leaf"),
         (replace(owed, data=b""), "game: not the contested leaf"),
-        (replace(owed, path=owed.path[1:]), "game: wrong path length"),
-        (replace(owed, path=(OTHER, *owed.path[1:])), "game: leaf not under root"),
-        (replace(owed, root=OTHER), "game: leaf not under root"),
+        (replace(owed, path=(*owed.path, OTHER)), "game: wrong path length"),
     ]
+    if place is SUM:
+        refusals += [
+            (replace(owed, path=owed.path[1:]), "game: wrong path length"),
+            (replace(owed, path=(OTHER, *owed.path[1:])), "game: leaf not under root"),
+        ]
     check_refusals(table, game_id, refusals)
+    check_nodes(table, game_id, owed, "game: leaf not under root")
     game = expand(table, game_id)
-    assert (game.level, game.chunk_root) == (Level.CHUNK, owed.root)
+    assert (game.level, game.stage) == (Level.CHUNK, Stage.PICK)
+    assert game.posted == compute_node(before.posted, game.node)
     assert (game.count, game.height) == ((2, 1) if place is DOT else (34, 6))
 
 

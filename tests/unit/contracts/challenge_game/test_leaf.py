@@ -7,7 +7,7 @@ import pytest
 
 from protocol import moves
 from protocol.game import Level, Stage
-from protocol.merkle import Tree, compute_leaf, compute_vector_tree
+from protocol.merkle import Tree, compute_leaf, compute_node, compute_vector_tree
 from tests.disputes import make_tiny_run
 from tests.evidence import SpecEvidence
 from tests.game_table import lay_table
@@ -58,8 +58,11 @@ def test_reveal_leaf__bytes_behind_the_tensor__reverts(at):
         game_id = table.open()
         for _ in range(5):
             owed = table.owe(game_id)
-            if hasattr(owed, "root"):
-                owed = replace(owed, root=claimed.claim_tree().root)
+            owed = replace(owed, nodes=(claimed.claim_tree().root,))
+            if isinstance(owed, moves.ExpandElement):
+                root, game = claimed.claim_tree().root, table.games[game_id]
+                owed = replace(owed, before=moves.compute_posted(root, root, root))
+                assert compute_node(owed.before, owed.microcode_root) == game.posted
             assert table.play(game_id, owed, table.worker) == ""
         owed = moves.RevealLeaf(table.games[game_id].move, claimed.get_data())
         assert table.play(game_id, owed, table.worker) == "game: padding must be zero"

@@ -19,7 +19,7 @@ def test_open__pending_claim__takes_the_bond(table):
 def test_open__pending_claim__is_logged(table):
     economy = table.economy
     economy.fund(economy.challenger, table.preset.bond, table.contract)
-    table.contract.open(table.claim_id, sender=economy.challenger)
+    table.contract.open(table.claim_id, table.root, sender=economy.challenger)
     event = get_event(table.contract, "GameOpened")
     assert event["game_id"] == 1 and event["claim_id"] == table.claim_id
     assert event["challenger"] == economy.challenger and event["worker"] == economy.worker
@@ -41,17 +41,28 @@ def test_open__twice__reverts(table):
     table.open()
     table.economy.fund(table.economy.challenger, table.preset.bond, table.contract)
     with boa.reverts("game: already challenged"):
-        table.contract.open(table.claim_id, sender=table.economy.challenger)
+        table.contract.open(table.claim_id, table.root, sender=table.economy.challenger)
 
 
 def test_open__by_the_worker__reverts(table):
     with boa.reverts("game: worker cannot challenge itself"):
-        table.contract.open(table.claim_id, sender=table.worker)
+        table.contract.open(table.claim_id, table.root, sender=table.worker)
+
+
+def test_open__another_claims_root__reverts(table):
+    economy = table.economy
+    economy.fund(economy.challenger, table.preset.bond, table.contract)
+    other = table.claimed.step_tree(0).root
+    for root in (other, bytes(32)):
+        with boa.reverts("game: another claim"):
+            table.contract.open(table.claim_id, root, sender=economy.challenger)
+    assert table.contract.game_count() == economy.escrow.claim_of(table.claim_id).open_games == 0
+    assert economy.token.balanceOf(economy.challenger) == table.preset.bond
 
 
 def test_open__unknown_claim__reverts(table):
     with boa.reverts("escrow: unknown claim"):
-        table.contract.open(2, sender=table.economy.challenger)
+        table.contract.open(2, table.root, sender=table.economy.challenger)
 
 
 def test_open__window_closed__reverts(table):
@@ -59,7 +70,7 @@ def test_open__window_closed__reverts(table):
     economy.fund(economy.challenger, table.preset.bond, table.contract)
     economy.pass_window(table.claim_id)
     with boa.reverts("escrow: window closed"):
-        table.contract.open(table.claim_id, sender=economy.challenger)
+        table.contract.open(table.claim_id, table.root, sender=economy.challenger)
 
 
 def test_open__finalised_claim__reverts(table):
@@ -67,12 +78,12 @@ def test_open__finalised_claim__reverts(table):
     economy.pass_window(table.claim_id)
     economy.escrow.finalise(table.claim_id)
     with boa.reverts("escrow: claim not pending"):
-        table.contract.open(table.claim_id, sender=economy.challenger)
+        table.contract.open(table.claim_id, table.root, sender=economy.challenger)
 
 
 def test_open__no_allowance__reverts(table):
     economy = table.economy
     economy.token.mint(economy.challenger, table.preset.bond)
     with boa.reverts("erc20: insufficient allowance"):
-        table.contract.open(table.claim_id, sender=economy.challenger)
+        table.contract.open(table.claim_id, table.root, sender=economy.challenger)
     assert table.contract.game_count() == 0

@@ -1,16 +1,21 @@
 """The last move."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import boa
 import pytest
 
 from protocol import moves
 from protocol.game import Level, Outcome, Stage
 from protocol.types import Root
 from tests.economy import BURN_ADDRESS, CLAIM_SLASHED, POSTED
+from tests.game_table import Place
 from tests.unit.contracts.challenge_game.places import ADD, DOT, LAST_LEAF, SUM
 
-OTHER = Root(b"\x07" * 32)
+OTHER, ZERO = Root(b"\x07" * 32), Root(bytes(32))
+LOADED = Place((1, 1, 0, 0, 0, 0, 0))
+FIRST_LOADED = Place((1, 0, 0, 0, 0, 0, 0))
+ROOTS = [item.name for item in fields(moves.Posted)]
 
 
 @pytest.mark.parametrize("place", [DOT, SUM, LAST_LEAF, ADD])
@@ -78,13 +83,9 @@ def test_prove__malformed__reverts(table, place):
             replace(owed, location=replace(location, header=replace(location.header, rows=1))),
             "verifier: wrong header",
         ),
-        (
-            replace(owed, agreed=replace(agreed, state_path=agreed.state_path[1:])),
-            "game: wrong path length",
-        ),
-        (
-            replace(owed, agreed=replace(agreed, state_root=OTHER)),
-            "game: state not agreed",
+        *(
+            (replace(owed, posted=replace(owed.posted, **{name: OTHER})), "game: roots not posted")
+            for name in ROOTS[: 5 if level is Level.CHUNK else 4]
         ),
     ]
     if level is Level.CHUNK:
@@ -113,6 +114,41 @@ def test_prove__malformed__reverts(table, place):
     assert table.play(game_id, owed, table.worker) == ""
 
 
+@pytest.mark.parametrize("place", [LOADED, FIRST_LOADED])
+def test_prove__state_before__must_be_the_agreed_one(table, place):
+    """A LOAD_STATE, in the middle of a segment and at its start."""
+    game_id = table.open()
+    table.advance(game_id, Level.ELEMENT, Stage.PROVE, place)
+    owed = table.owe(game_id)
+    agreed = owed.agreed
+    assert len(agreed.state_path) == 2
+    for bad, reason in (
+        (replace(agreed, state_path=agreed.state_path[1:]), "game: wrong path length"),
+        (replace(agreed, state_path=(*agreed.state_path, OTHER)), "game: wrong path length"),
+        (replace(agreed, state_root=OTHER), "game: state not agreed"),
+        (replace(agreed, state_root=ZERO), "game: wrong path length"),
+        (moves.Agreed(OTHER), "game: wrong path length"),
+        # Left out: nothing opens under the zero root.
+        (moves.Agreed(), "verifier: wrong tensor"),
+    ):
+        assert table.play(game_id, replace(owed, agreed=bad), table.worker) == reason
+    assert table.play(game_id, owed, table.worker) == ""
+    assert table.games[game_id].outcome is Outcome.WORKER_WON
+
+
+def test_prove__state_that_is_not_read__may_be_left_out_or_shown(table):
+    ids = [table.open(boa.env.generate_address()) for _ in range(2)]
+    states = table.claimed.step_tree(1)
+    for game_id, agreed in zip(
+        ids, (moves.Agreed(), moves.Agreed(states.get_node(0, 0), tuple(states.get_path(0))))
+    ):
+        table.advance(game_id, Level.ELEMENT, Stage.PROVE, Place((1, 1, 8, 26, 0, 0, 0)))
+        owed = table.owe(game_id)
+        assert owed.agreed == moves.Agreed()
+        assert table.play(game_id, replace(owed, agreed=agreed), table.worker) == ""
+        assert table.games[game_id].outcome is Outcome.WORKER_WON
+
+
 def test_prove__first_step_of_all__starts_at_genesis(tiny_table):
     table = tiny_table
     game_id = table.open()
@@ -125,9 +161,9 @@ def test_prove__first_step_of_all__starts_at_genesis(tiny_table):
 
 
 def test_prove__first_step_of_a_later_segment__starts_at_the_claim(table):
-    """ADD is in the first step of segment 2: the state before it is a leaf of the claim."""
+    """The state before it is a leaf of the claim."""
     game_id = table.open()
-    game = table.advance(game_id, Level.ELEMENT, Stage.PROVE, ADD)
+    game = table.advance(game_id, Level.ELEMENT, Stage.PROVE, Place((2, 0, 0, 0, 0, 0, 0)))
     owed = table.owe(game_id)
     assert game.step == 6
     assert owed.agreed.state_root == table.claimed.claim_tree().get_node(0, 1)

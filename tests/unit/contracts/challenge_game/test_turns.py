@@ -53,7 +53,7 @@ def test_move__of_another_kind__reverts(table):
     for move in (
         moves.Reveal(proof.move, (ZERO,)),
         moves.RevealLeaf(proof.move, bytes(1024)),
-        moves.ExpandChunk(proof.move, ZERO, (), b""),
+        moves.ExpandChunk(proof.move, (ZERO,), (), b""),
     ):
         assert table.play(game_id, move, table.worker) == "game: another move is owed"
     assert table.play(game_id, table.owe(game_id), table.worker) == ""
@@ -89,10 +89,11 @@ def test_clock__budget_used_up__leaves_the_minimum(table):
     game_id = table.open()
     preset = table.preset
     boa.env.time_travel(seconds=preset.worker_seconds)
-    table.advance(game_id, Level.STEP, Stage.REVEAL, DOT)
+    table.advance(game_id, Level.SEGMENT, Stage.EXPAND, DOT)
     game = table.games[game_id]
     assert game.worker_left == 0
-    assert compute_deadline(game) == game.since + preset.minimum_move_seconds
+    minimum, extra = preset.minimum_move_seconds, game.subject.reexecution_seconds
+    assert compute_deadline(game) == game.since + minimum + extra
 
 
 @pytest.mark.parametrize("level", [Level.SEGMENT, Level.SLOT, Level.OPERATOR])
@@ -107,7 +108,7 @@ def test_clock__execution_is_owed__has_extra_time_for_both(table, level):
     assert compute_deadline(game) == game.since + game.challenger_left + extra
     assert table.preset.challenger_seconds == game.challenger_left
     boa.env.time_travel(seconds=extra)
-    stage = Stage.REVEAL if game.height > 5 else Stage.EXPAND
+    stage = Stage.REVEAL if game.height > game.depth else Stage.EXPAND
     game = table.advance(game_id, Level(level + 1), stage, DOT)
     assert game.challenger_left == table.preset.challenger_seconds
 
@@ -126,3 +127,33 @@ def test_timeout__challenger_is_late__worker_is_paid(table):
     assert settled["account"] == table.worker
     assert (settled["amount"], settled["burned"]) == (600, 401)
     assert table.contract.owed_to(table.worker) == 600
+
+
+def test_clock__games_against_the_claim__multiply_the_workers_extra_time(table):
+    """Up to 16 times; the challenger, who plays one game, has it once."""
+    game_id = table.open()
+    game = table.advance(game_id, Level.SEGMENT, Stage.EXPAND, DOT)
+    extra = game.subject.reexecution_seconds
+    deadline = compute_deadline(game)
+    for opened in range(2, 19):
+        table.open(boa.env.generate_address())
+        game = table.games[game_id]
+        assert game.opened == min(opened, 16)
+        later = deadline + (min(opened, 16) - 1) * extra
+        assert table.contract.deadline_of(game_id) == compute_deadline(game) == later
+    boa.env.timestamp = compute_deadline(game)
+    game = table.advance(game_id, Level.STEP, Stage.PICK, DOT)
+    assert game.worker_left == 0
+    assert compute_deadline(game) == game.since + game.challenger_left + extra
+
+
+def test_clock__game_that_has_ended__still_counts(table):
+    """No deadline moves forward, whatever becomes of the other games."""
+    game_id, other = table.open(), table.open(boa.env.generate_address())
+    table.advance(game_id, Level.SEGMENT, Stage.EXPAND, DOT)
+    table.advance(other, Level.SEGMENT, Stage.PICK, DOT)
+    boa.env.time_travel(seconds=table.preset.challenger_seconds + 1)
+    deadline = table.contract.deadline_of(game_id)
+    assert table.play(other, moves.Timeout(), table.worker) == ""
+    assert table.games[game_id].opened == 2
+    assert table.contract.deadline_of(game_id) == deadline

@@ -1,6 +1,8 @@
-"""StepVerifier against the protocol: the same word for every opcode, wherever it stands."""
+"""StepVerifier against the protocol where edges are few: chunks of folds, accumulators, maxima.
 
-import os
+Random instructions of every opcode are `test_campaign.py`'s.
+"""
+
 import random
 from collections import Counter
 from dataclasses import replace
@@ -13,44 +15,15 @@ from protocol.instructions import LEGALITY, Kind, Opcode, Source
 from protocol.semantics import FOLDS as FOLD_SEMANTICS
 from tests.instruction_cases import Case, compute_by_protocol, compute_word, random_example
 
-CASES = 4
-PROTOCOL_CASES = 30  # a case of the protocol alone costs a twentieth of one on the contract
-LONG_CASES = int(os.environ.get("CRUX_CASES", 100_000))
+CASES = 30
 FOLDS = [opcode for opcode in Opcode if LEGALITY[opcode].kind is Kind.FOLD]
-
-
-def compare(verifier: Any, opcode: Opcode, cases: int, seed: int) -> None:
-    rng = random.Random(seed)
-    for _ in range(cases):
-        example = random_example(rng, opcode)
-        element = rng.randrange(example.instruction.size)
-
-        def compute(case: Case) -> bytes:
-            word = compute_by_protocol(case)
-            assert verifier.compute_element(*case.encode()) == word
-            return word
-
-        assert compute_word(example, element, compute) == example.get_word(element)
-
-
-@pytest.mark.parametrize("opcode", list(Opcode), ids=lambda opcode: opcode.name)
-def test_compute_element__random_instruction__equals_protocol(
-    verifier: Any, opcode: Opcode
-) -> None:
-    compare(verifier, opcode, CASES, seed=opcode)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("opcode", list(Opcode), ids=lambda opcode: opcode.name)
-def test_compute_element__many_instructions__equal_protocol(verifier: Any, opcode: Opcode) -> None:
-    compare(verifier, opcode, LONG_CASES, seed=1000 + opcode)
 
 
 def test_compute_element__protocol_alone__equals_semantics() -> None:
     met: Counter[str] = Counter()
     for opcode in Opcode:
         rng = random.Random(2000 + opcode)
-        for _ in range(PROTOCOL_CASES):
+        for _ in range(CASES):
             example = random_example(rng, opcode)
             element = rng.randrange(example.instruction.size)
             word = compute_word(example, element, compute_by_protocol)
