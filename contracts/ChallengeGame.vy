@@ -19,6 +19,7 @@ from .modules import clock
 from .modules import descriptor
 from .modules import merkle
 from .modules import position as positions
+from .modules import stake as stakes
 from .modules import subject as subjects
 
 implements: IChallengeGame
@@ -84,7 +85,6 @@ COUNTED_GAMES_MAX: constant(uint256) = 2**4
 WHOLE: constant(uint256) = 10_000  # basis points
 # A worker gets this much back at most when it plays against itself to delay others.
 MAX_AWARD_BPS: constant(uint256) = 9_000
-MAX_BOND: constant(uint256) = 2**128 - 1
 # Longer times are a mistake in the units, and would lock tokens up for good.
 MAX_SECONDS: constant(uint256) = 365 * 86_400
 # Where burned bonds go: nobody holds the key. Zero is refused by many tokens.
@@ -94,7 +94,6 @@ BURN_ADDRESS: constant(address) = 0x000000000000000000000000000000000000dEaD
 token: public(immutable(address))
 escrow: public(immutable(address))
 verifier: public(immutable(address))
-bond: public(immutable(uint256))
 worker_award_bps: public(immutable(uint256))
 worker_seconds: public(immutable(uint256))
 challenger_seconds: public(immutable(uint256))
@@ -108,9 +107,9 @@ total_held: public(uint256)
 # By claim: see modules/subject.vy, and the program root.
 _subjects: HashMap[uint256, uint256]
 _program_roots: HashMap[uint256, bytes32]
-# By game: the challenger; position and trail as in modules/position.vy; the contested node; what
-# the worker posted, as a digest.
-_challengers: HashMap[uint256, address]
+# By game: the challenger and its bond, as in modules/stake.vy; position and trail as in
+# modules/position.vy; the contested node; what the worker posted, as a digest.
+_stakes: HashMap[uint256, uint256]
 _positions: HashMap[uint256, uint256]
 _trails: HashMap[uint256, uint256]
 _nodes: HashMap[uint256, bytes32]
@@ -122,7 +121,6 @@ def __init__(
     token_: address,
     escrow_: address,
     verifier_: address,
-    bond_: uint256,
     worker_award_bps_: uint256,
     worker_seconds_: uint256,
     challenger_seconds_: uint256,
@@ -132,7 +130,6 @@ def __init__(
     @param token_ The ERC-20 of this deployment.
     @param escrow_ Where the TaskEscrow is or will be.
     @param verifier_ The StepVerifier.
-    @param bond_ 1 to 2**128 - 1.
     @param worker_award_bps_ Up to 9,000 of 10,000.
     @param worker_seconds_ At least the minimum of a move, at most a year.
     @param challenger_seconds_ At least the minimum of a move, at most a year.
@@ -141,7 +138,6 @@ def __init__(
     assert token_.is_contract, "game: token without code"
     assert escrow_ != empty(address), "game: zero escrow"
     assert verifier_.is_contract, "game: verifier without code"
-    assert bond_ != 0 and bond_ <= MAX_BOND, "game: bond out of range"
     assert worker_award_bps_ <= MAX_AWARD_BPS, "game: award out of range"
     assert minimum_move_seconds_ != 0, "game: minimum time out of range"
     assert worker_seconds_ >= minimum_move_seconds_, "game: worker time out of range"
@@ -151,7 +147,6 @@ def __init__(
     token = token_
     escrow = escrow_
     verifier = verifier_
-    bond = bond_
     worker_award_bps = worker_award_bps_
     worker_seconds = worker_seconds_
     challenger_seconds = challenger_seconds_
@@ -171,7 +166,8 @@ def game_of(game_id: uint256) -> IChallengeGame.Game:
     return IChallengeGame.Game(
         claim_id=position.claim_id,
         worker=subject.worker,
-        challenger=self._challengers[game_id],
+        challenger=stakes.get_challenger(self._stakes[game_id]),
+        bond=stakes.get_bond(self._stakes[game_id]),
         stage=position.stage,
         level=position.level,
         outcome=position.outcome,
@@ -240,8 +236,8 @@ def open(claim_id: uint256, claim_root: bytes32) -> uint256:
     self.game_count += 1
     game_id: uint256 = self.game_count
     self.game_id_of[claim_id][msg.sender] = game_id
-    self._challengers[game_id] = msg.sender
-    self.total_held += bond
+    self._stakes[game_id] = stakes.pack(msg.sender, subject.bond)
+    self.total_held += subject.bond
     position: positions.Position = empty(positions.Position)
     position.claim_id = claim_id
     position.worker_left = worker_seconds
@@ -261,7 +257,7 @@ def open(claim_id: uint256, claim_root: bytes32) -> uint256:
 
     extcall ITaskEscrow(escrow).process_game_opened(claim_id)
     assert extcall IERC20(token).transferFrom(
-        msg.sender, self, bond, default_return_value=True
+        msg.sender, self, subject.bond, default_return_value=True
     ), "game: transfer failed"
     # G6: a token that keeps a fee would leave the game owing more than it holds.
     held: uint256 = staticcall IERC20(token).balanceOf(self)
@@ -521,6 +517,12 @@ def drop(game_id: uint256):
 
 
 @external
+def process_claim_slashed(claim_id: uint256):
+    assert msg.sender == escrow, "game: not escrow"
+    self._mark_slashed(claim_id)
+
+
+@external
 def withdraw() -> uint256:
     amount: uint256 = self.owed_to[msg.sender]
     assert amount != 0, "game: nothing owed"
@@ -548,7 +550,7 @@ def _begin(
     by_challenger: bool = self._is_challenger_owing(position.stage)
     owing: address = subject.worker
     if by_challenger:
-        owing = self._challengers[game_id]
+        owing = stakes.get_challenger(self._stakes[game_id])
     assert msg.sender == owing, "game: not your turn"
     assert stage == position.stage and (
         level == ANY_LEVEL or level == position.level
@@ -638,29 +640,34 @@ def _end(game_id: uint256, position: positions.Position, outcome: uint256):
     ended.outcome = outcome
     self._positions[game_id] = positions.pack(ended)
     claim_id: uint256 = position.claim_id
-    challenger: address = self._challengers[game_id]
+    bond: uint256 = stakes.get_bond(self._stakes[game_id])
+    challenger: address = stakes.get_challenger(self._stakes[game_id])
     log IChallengeGame.GameEnded(game_id=game_id, claim_id=claim_id, outcome=outcome)
     if outcome == WORKER_WON:
         award: uint256 = bond * worker_award_bps // WHOLE
-        self._settle(game_id, self._get_subject(claim_id).worker, award)
+        self._settle(game_id, self._get_subject(claim_id).worker, award, bond - award)
         extcall ITaskEscrow(escrow).process_game_lost(claim_id)
     else:
-        self._settle(game_id, challenger, bond)
+        self._settle(game_id, challenger, bond, 0)
         if outcome == DROPPED:
             extcall ITaskEscrow(escrow).process_game_dropped(claim_id)
         else:
-            subject: subjects.Subject = self._get_subject(claim_id)
-            subject.claim_slashed = True
-            self._subjects[claim_id] = subjects.pack(subject)
+            self._mark_slashed(claim_id)
             extcall ITaskEscrow(escrow).process_worker_lost(claim_id, challenger)
 
 
 @internal
-def _settle(game_id: uint256, account: address, amount: uint256):
+def _mark_slashed(claim_id: uint256):
+    subject: subjects.Subject = self._get_subject(claim_id)
+    subject.claim_slashed = True
+    self._subjects[claim_id] = subjects.pack(subject)
+
+
+@internal
+def _settle(game_id: uint256, account: address, amount: uint256, burned: uint256):
     """
-    @notice Credit `amount` of the game's bond, burn the rest.
+    @notice Credit a part of the game's bond, burn the other.
     """
-    burned: uint256 = bond - amount
     self.owed_to[account] += amount
     log IChallengeGame.BondSettled(
         game_id=game_id, account=account, amount=amount, burned=burned

@@ -12,6 +12,7 @@ from ethereum.ercs import IERC20
 from .interfaces import IAuditLottery
 from .interfaces import IAvailability
 from .interfaces import INodeRegistry
+from .interfaces import IChallengeGame
 from .interfaces import IRewardSplitter
 from .interfaces import IStakeVault
 from .interfaces import ITaskEscrow
@@ -27,6 +28,8 @@ MAX_SEGMENTS: constant(uint64) = 2**20
 MAX_SEGMENT_LENGTH: constant(uint64) = 2**20
 # E6: amounts times basis points stay far below 2**256, so nothing that pays out overflows.
 MAX_AMOUNT: constant(uint256) = 2**128 - 1
+# The game keeps a bond beside its challenger in one word.
+MAX_BOND: constant(uint256) = 2**96 - 1
 # Longer times are a mistake in the units, and would lock stake up for good.
 MAX_SECONDS: constant(uint256) = 365 * 86_400
 # More attestations than auditors are drawn would only delay the reward.
@@ -88,7 +91,7 @@ def __init__(
     @param availability_ Where Availability will be.
     @param min_stake_ The least stake of a task: at least 1, below 2**128.
     @param stake_rate_ Stake for 10**9 operations of the run, below 2**64.
-    @param min_bond_ The least bond of a task: at least 1, below 2**128.
+    @param min_bond_ The least bond of a task: at least 1, below 2**96.
     @param bond_rate_ Bond for 10**9 operations of a segment, below 2**64.
     @param operations_per_second_ What anybody who plays can execute: at least 1, below 2**64.
     @param challenge_seconds_ Time to open a game after the last audit: 1 second to a year.
@@ -106,7 +109,7 @@ def __init__(
     assert lottery_ != empty(address), "escrow: zero lottery"
     assert availability_ != empty(address), "escrow: zero availability"
     assert min_stake_ != 0 and min_stake_ <= MAX_AMOUNT, "escrow: least stake out of range"
-    assert min_bond_ != 0 and min_bond_ <= MAX_AMOUNT, "escrow: least bond out of range"
+    assert min_bond_ != 0 and min_bond_ <= MAX_BOND, "escrow: least bond out of range"
     assert stake_rate_ <= pricing.MAX_RATE, "escrow: stake rate out of range"
     assert bond_rate_ <= pricing.MAX_RATE, "escrow: bond rate out of range"
     assert (
@@ -438,6 +441,7 @@ def process_audit_default(claim_id: uint256):
     assert msg.sender == lottery, "escrow: not lottery"
     self._check_pending(claim_id)
     awarded: uint256 = self._slash(claim_id, empty(address), self)
+    extcall IChallengeGame(game).process_claim_slashed(claim_id)
     self._task_of[self._claim_of[claim_id].task_id].audit_budget += awarded
     self.total_escrowed += awarded
     self._check_funded()
@@ -551,7 +555,7 @@ def _check_offer(offer: ITaskEscrow.Offer, least_stake: uint256, least_bond: uin
     assert offer.audit_budget <= MAX_AMOUNT, "escrow: audit budget out of range"
     assert offer.attestations <= MAX_ATTESTATIONS, "escrow: attestations out of range"
     assert offer.stake >= least_stake and offer.stake <= MAX_AMOUNT, "escrow: stake out of range"
-    assert offer.bond >= least_bond and offer.bond <= MAX_AMOUNT, "escrow: bond out of range"
+    assert offer.bond >= least_bond and offer.bond <= MAX_BOND, "escrow: bond out of range"
     assert (
         offer.lease_seconds != 0 and offer.lease_seconds <= max_lease_seconds
     ), "escrow: lease out of range"

@@ -99,7 +99,6 @@ class Preset:
     worker_seconds: Seconds
     challenger_seconds: Seconds
     minimum_move_seconds: Seconds
-    bond: Wei
     worker_award_bps: int
 
 
@@ -117,6 +116,7 @@ class Subject:
     segments: int
     segment_length: int
     reexecution_seconds: Seconds
+    bond: Wei  # of each of its games
 
 
 @dataclass(frozen=True)
@@ -199,9 +199,9 @@ def compute_max_duration(preset: Preset, reexecution_seconds: Seconds) -> Second
     return Seconds(budgets + MOVES_MAX * preset.minimum_move_seconds + extras)
 
 
-def compute_settlement(preset: Preset, outcome: Outcome) -> tuple[Wei, Wei, Wei]:
+def compute_settlement(preset: Preset, bond: Wei, outcome: Outcome) -> tuple[Wei, Wei, Wei]:
     """(to the worker, to the challenger, burned) of the bond of a game that has ended so."""
     if outcome is not Outcome.WORKER_WON:
-        return Wei(0), preset.bond, Wei(0)
-    award = Wei(preset.bond * preset.worker_award_bps // WHOLE_BPS)
-    return award, Wei(0), Wei(preset.bond - award)
+        return Wei(0), bond, Wei(0)
+    award = Wei(bond * preset.worker_award_bps // WHOLE_BPS)
+    return award, Wei(0), Wei(bond - award)

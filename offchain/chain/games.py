@@ -57,7 +57,6 @@ class Games(Bound):
             Seconds(self.read("worker_seconds")),
             Seconds(self.read("challenger_seconds")),
             Seconds(self.read("minimum_move_seconds")),
-            Wei(self.read("bond")),
             int(self.read("worker_award_bps")),
         )
 
@@ -83,7 +82,8 @@ class Games(Bound):
         values = self.read_struct("game_of", game_id)
         if values["claim_id"] != claim.id:
             raise BadAnswer(f"game {game_id}: is about claim {values['claim_id']}, not {claim.id}")
-        game = _from_values(game_id, values, self.preset, _compute_subject(claim, terms))
+        bond = check_amount(f"game {game_id}: bond", values["bond"])
+        game = _from_values(game_id, values, self.preset, _compute_subject(claim, terms, bond))
         nodes: tuple[Root, ...] = ()
         data = b""
         if game.stage is Stage.PICK:
@@ -110,7 +110,7 @@ class Games(Bound):
         return None
 
     def open(self, claim_id: ClaimId, claim_root: Root) -> tuple[GameId, Receipt]:
-        """Challenge the claim with this root; needs an allowance of one bond."""
+        """Challenge the claim with this root; needs an allowance of the task's bond."""
         receipt = self.send(f"challenge claim {claim_id}", "open", claim_id, claim_root)
         opened = self.contract.decode_logs("GameOpened", receipt.logs)
         if len(opened) != 1:
@@ -140,7 +140,7 @@ class Games(Bound):
         raise BadAnswer(f"game {game_id}: no {name} event of move {game.move - 1}")
 
 
-def _compute_subject(claim: Claim, terms: Terms) -> Subject:
+def _compute_subject(claim: Claim, terms: Terms, bond: Wei) -> Subject:
     return Subject(
         worker=claim.worker,
         claim_root=claim.root,
@@ -152,6 +152,7 @@ def _compute_subject(claim: Claim, terms: Terms) -> Subject:
         segments=terms.segments,
         segment_length=terms.segment_length,
         reexecution_seconds=terms.reexecution_seconds,
+        bond=bond,
     )
 
 

@@ -256,7 +256,7 @@ def hostile():
         token.mint(me, 10**9)
         honest = system.claim(TRUTH)  # another worker's
         lost, dropped = honest.open(), honest.open(boa.env.generate_address())
-run(economy.vault, economy.vault.deposit.prepare_calldata(me, 1_000))
+        run(economy.vault, economy.vault.deposit.prepare_calldata(me, 1_000))
         run(economy.vault, economy.vault.request_withdrawal.prepare_calldata(me, 300))
         run(contract, contract.open.prepare_calldata(honest.claim_id, honest.root))
         # The attacker refutes a claim of the same worker, and so is owed a bond and an award.
