@@ -215,12 +215,26 @@ def compute_faults(configuration: Configuration) -> Iterator[str]:
 
 
 def compute_warnings(configuration: Configuration) -> Iterator[str]:
-    """What the contracts accept, but what does not do what the protocol promises."""
+    """What the contracts accept, but what does not do what the protocol promises.
+
+    The reasons are in docs/economics.md; what depends on prices is not here.
+    """
     p = configuration.parameters
-    if p.challenge_seconds < p.max_reexecution_seconds:
+    needed = p.max_reexecution_seconds + p.minimum_move_seconds
+    if p.challenge_seconds < needed:
         yield (
-            f"challenge_seconds is {p.challenge_seconds}: a challenger may need "
-            f"max_reexecution_seconds {p.max_reexecution_seconds} to execute a segment"
+            f"challenge_seconds is {p.challenge_seconds}: executing a segment and opening a game "
+            f"may take max_reexecution_seconds and minimum_move_seconds, {needed}"
+        )
+    if p.unbonding_seconds <= p.max_lease_seconds:
+        yield (
+            f"unbonding_seconds is {p.unbonding_seconds}: not above max_lease_seconds "
+            f"{p.max_lease_seconds}, so stake can move on to an account that had no lease"
+        )
+    if p.warmup_seconds <= p.draw_seconds:
+        yield (
+            f"warmup_seconds is {p.warmup_seconds}: not above draw_seconds {p.draw_seconds}, the "
+            "longest time from a claim to its seed"
         )
     if p.max_lease_seconds < p.max_reexecution_seconds:
         yield (
@@ -266,11 +280,6 @@ def _compute_window_warnings(configuration: Configuration) -> Iterator[str]:
         yield (
             f"minimum_move_seconds is {p.minimum_move_seconds}: {configuration.confirmations} "
             f"confirmations take {final:g}, and an agent reads only then"
-        )
-    if p.warmup_seconds < final:
-        yield (
-            f"warmup_seconds is {p.warmup_seconds}: a reorganisation of "
-            f"{configuration.confirmations} blocks, {final:g}, lets stake join for a known seed"
         )
 
 

@@ -181,8 +181,10 @@ def test_compute_faults__parameters_unfit_for_each_other__names_both(changes, ne
 @pytest.mark.parametrize(
     ("changes", "network", "warning"),
     [
-        ({"challenge_seconds": 86_399}, {}, "challenge_seconds is 86399: a challenger may need"),
-        ({"max_lease_seconds": 86_399}, {}, "max_lease_seconds is 86399: shorter than one segment"),
+        ({"challenge_seconds": 43_799}, {}, "challenge_seconds is 43799: executing a segment"),
+        ({"max_lease_seconds": 43_199}, {}, "max_lease_seconds is 43199: shorter than one segment"),
+        ({"unbonding_seconds": 604_800}, {}, "unbonding_seconds is 604800: not above max_lease"),
+        ({"warmup_seconds": 1_800}, {}, "warmup_seconds is 1800: not above draw_seconds 1800"),
         (
             {"min_bond": 51 * 10**18},
             {},
@@ -197,7 +199,6 @@ def test_compute_faults__parameters_unfit_for_each_other__names_both(changes, ne
         ({"round_seconds": 119}, {}, "round_seconds is 119"),
         ({"minimum_move_seconds": 119}, {}, "minimum_move_seconds is 119: 5 confirmations"),
         ({"minimum_move_seconds": 119}, {"confirmations": 0}, "minimum_move_seconds is 119: less"),
-        ({"warmup_seconds": 59}, {}, "warmup_seconds is 59: a reorganisation of 5 blocks, 60"),
         ({}, {"chain_ids": (84_532,)}, "beacon is blockhash: who makes all blocks of chain 84532"),
     ],
 )
