@@ -10,6 +10,7 @@ from offchain.chain.parameters import Parameters
 from offchain.chain.records import (
     AMOUNT_MAX,
     ATTESTATIONS_MAX,
+    BOND_MAX,
     NO_ADDRESS,
     SHARES_MAX,
     WHOLE_BPS,
@@ -104,7 +105,7 @@ def _compute_faults(
         ("audit budget", offer.audit_budget, 0, AMOUNT_MAX),
         ("attestations", offer.attestations, 0, ATTESTATIONS_MAX),
         ("stake", offer.stake, minimums.stake, AMOUNT_MAX),
-        ("bond", offer.bond, minimums.bond, AMOUNT_MAX),
+        ("bond", offer.bond, minimums.bond, BOND_MAX),
         ("lease seconds", offer.lease_seconds, 1, parameters.max_lease_seconds),
         ("heartbeat seconds", offer.heartbeat_seconds, 1, offer.lease_seconds),
         (

@@ -73,7 +73,7 @@ def build_lease(**changes: Any) -> TaskView:
 
 
 def build_game(**changes: Any) -> GameView:
-    subject = Subject(OTHER, ROOT, ROOT, ROOT, ROOT, ROOT, 10, 4, 4, 60)
+    subject = Subject(OTHER, ROOT, ROOT, ROOT, ROOT, ROOT, 10, 4, 4, 60, 1)
     if "worker" in changes:
         subject = replace(subject, worker=changes.pop("worker"))
     fields: dict[str, Any] = {

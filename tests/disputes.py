@@ -16,9 +16,9 @@ PRESET = Preset(
     worker_seconds=Seconds(600),
     challenger_seconds=Seconds(300),
     minimum_move_seconds=Seconds(20),
-    bond=Wei(1_001),
     worker_award_bps=6_000,
 )
+BOND = Wei(1_001)
 REEXECUTION_SECONDS = Seconds(120)
 
 LONG = 300  # a fold of two chunks
@@ -122,6 +122,7 @@ def make_subject(evidence: SpecEvidence, worker: str = WORKER) -> Subject:
         segments=run.segments,
         segment_length=run.segment_length,
         reexecution_seconds=REEXECUTION_SECONDS,
+        bond=BOND,
     )
 
 

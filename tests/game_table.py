@@ -27,7 +27,7 @@ from protocol.instructions import Instruction, encode_instruction
 from protocol.refusals import GameError
 from protocol.strategy import build_pick, compute_challenger_move, compute_worker_move
 from protocol.types import Seconds
-from tests.disputes import PRESET, REEXECUTION_SECONDS, make_subject
+from tests.disputes import BOND, PRESET, REEXECUTION_SECONDS, make_subject
 from tests.economy import Economy, deploy_economy, get_deployer
 from tests.economy import Terms as EconomyTerms
 from tests.evidence import SpecEvidence, compute_genesis_root
@@ -77,7 +77,7 @@ def describe(game: Game) -> dict[str, Any]:
     )
     told = {name: getattr(game, name) for name in names.split()}
     told["indices"] = list(game.indices)
-    return told | {"worker": game.subject.worker}
+    return told | {"worker": game.subject.worker, "bond": game.subject.bond}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Table:
 
     def open(self, challenger: str | None = None) -> int:
         challenger = challenger or self.economy.challenger
-        self.economy.fund(challenger, self.preset.bond, self.contract)
+        self.economy.fund(challenger, BOND, self.contract)
         game_id = self.contract.open(self.claim_id, self.root, sender=challenger)
         self._note_gas("open")
         subject = make_subject(self.claimed, self.worker)
@@ -224,7 +224,6 @@ def lay_table(claimed: SpecEvidence, preset: Preset = PRESET, stand_in: Any = No
         economy.token,
         economy.escrow,
         stand_in or get_deployer("StepVerifier").deploy(map_unit),
-        preset.bond,
         preset.worker_award_bps,
         preset.worker_seconds,
         preset.challenger_seconds,

@@ -70,7 +70,7 @@ class Challenger(Agent):
         return compute_challenger_move(game.game, evidence, game.nodes or game.data)
 
     def _open(self, view: ClaimView) -> None:
-        chain, bond = self.chain, self.chain.games.preset.bond
+        chain, bond = self.chain, self.chain.escrow.get_offer(view.task.id).bond
         chain.token.check_balance(self.role, chain.access.address, bond)
         chain.token.ensure_allowance(chain.games.address, bond)
         game_id, _ = chain.games.open(view.claim.id, view.claim.root)

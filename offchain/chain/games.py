@@ -9,7 +9,15 @@ from offchain.chain.access import Bound
 from offchain.chain.contract import Event
 from offchain.chain.encoding import encode_move
 from offchain.chain.errors import BadAnswer
-from offchain.chain.records import Address, Claim, ClaimId, GameId, Terms, check_address
+from offchain.chain.records import (
+    Address,
+    Claim,
+    ClaimId,
+    GameId,
+    Terms,
+    check_address,
+    check_amount,
+)
 from offchain.chain.sender import Receipt
 from protocol import moves
 from protocol.game_state import Game, Level, Outcome, Preset, Stage, Subject

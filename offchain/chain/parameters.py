@@ -20,6 +20,7 @@ FILE_BYTES_MAX = 2**16  # = 64 KiB; a file has about 4 KiB
 # Limits of the constructors.
 YEAR = 365 * 86_400
 AMOUNT_MAX = 2**128 - 1
+BOND_MAX = 2**96 - 1
 RATE_MAX = 2**64 - 1
 WHOLE_BPS = 10_000
 
@@ -79,14 +80,13 @@ class Parameters:
 
     min_stake: Wei = _of("TaskEscrow", 1, AMOUNT_MAX)
     stake_rate: Wei = _of("TaskEscrow", 0, RATE_MAX)  # per 10**9 operations of the run
-    min_bond: Wei = _of("TaskEscrow", 1, AMOUNT_MAX)
+    min_bond: Wei = _of("TaskEscrow", 1, BOND_MAX)
     bond_rate: Wei = _of("TaskEscrow", 0, RATE_MAX)  # per 10**9 operations of a segment
     operations_per_second: int = _of("TaskEscrow", 1, RATE_MAX)
     challenge_seconds: Seconds = _of("TaskEscrow", 1, YEAR)
     max_lease_seconds: Seconds = _of("TaskEscrow", 1, YEAR)
     max_reexecution_seconds: Seconds = _of("TaskEscrow", 0, YEAR)
 
-    bond: Wei = _of("ChallengeGame", 1, AMOUNT_MAX)
     worker_award_bps: int = _of("ChallengeGame", 0, 9_000)
     worker_seconds: Seconds = _of("ChallengeGame", 1, YEAR)
     challenger_seconds: Seconds = _of("ChallengeGame", 1, YEAR)

@@ -34,7 +34,8 @@ NO_ADDRESS = Address("0x" + "0" * 40)
 _Status = TypeVar("_Status", bound=IntEnum)
 
 TIME_MAX = 2**63  # a timestamp or duration beyond it is no honest answer
-AMOUNT_MAX = 2**128 - 1  # of a task's rewards, stakes and bonds
+AMOUNT_MAX = 2**128 - 1  # of a task's rewards and stakes
+BOND_MAX = 2**96 - 1
 ATTESTATIONS_MAX = 2**4
 SHARES_MAX = 2**3
 WHOLE_BPS = 10_000  # basis points of a whole

@@ -27,6 +27,7 @@ from protocol.types import (
 from protocol.views import View
 from scripts.bench.element_cases import SparseTree, Surroundings, build_case
 from scripts.bench.last_step import TRANSACTION_GAS, get_random_leaf
+from tests.disputes import BOND
 from tests.economy import Economy, Terms, deploy_economy, get_deployer
 from tests.game_table import PRESET, compute_function_name, encode_arguments
 
@@ -133,7 +134,6 @@ class LongestDispute:
             economy.token,
             economy.escrow,
             step_verifier,
-            PRESET.bond,
             PRESET.worker_award_bps,
             PRESET.worker_seconds,
             PRESET.challenger_seconds,
@@ -160,7 +160,7 @@ class LongestDispute:
             list(claim.get_path(last)),
             sender=economy.worker,
         )
-        economy.fund(economy.challenger, PRESET.bond, contract)
+        economy.fund(economy.challenger, BOND, contract)
         return contract, claim_id, economy.worker, economy.challenger
 
     def compute_move(self, seen: Any) -> moves.SideMove:
@@ -239,7 +239,7 @@ def play_earlier_game(economy: Economy, contract: Any) -> None:
     task_id = economy.post()
     economy.assign(task_id, worker)
     claim_id = economy.claim(task_id, worker)
-    economy.fund(challenger, PRESET.bond, contract)
+    economy.fund(challenger, BOND, contract)
     game_id = contract.open(claim_id, economy.escrow.claim_of(claim_id).root, sender=challenger)
     boa.env.timestamp = contract.deadline_of(game_id) + 1
     contract.timeout(game_id)

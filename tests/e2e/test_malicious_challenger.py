@@ -23,7 +23,7 @@ def test_run_malice__honest_claim__bond_is_lost(town: Town, terms: Terms, seed: 
     assert dispute.verdict is not None and dispute.verdict.claimed == dispute.verdict.computed
     parameters = town.deployment.parameters
     change = {name: dispute.after[name].total - old.total for name, old in dispute.before.items()}
-    award = parameters.bond * parameters.worker_award_bps // 10_000
-    assert change["malicious challenger"] == -parameters.bond
+    award = acts.BOND * parameters.worker_award_bps // 10_000
+    assert change["malicious challenger"] == -acts.BOND
     assert change["worker"] == acts.REWARD * 8_500 // 10_000 + award
-    assert town.get_burned() == parameters.bond - award
+    assert town.get_burned() == acts.BOND - award

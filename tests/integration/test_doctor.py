@@ -142,7 +142,11 @@ def test_examine__swapped_code__is_named(deployment, other, web3, get_faults):
 def test_examine__no_code__is_named_and_nothing_breaks(deployment, web3, get_faults):
     web3.provider.make_request("anvil_setCode", [deployment.addresses["ChallengeGame"], "0x"])
     faults = get_faults(deployment)
-    assert {"ChallengeGame runtime code", "ChallengeGame.bond", "ChallengeGame holds"} <= faults
+    assert {
+        "ChallengeGame runtime code",
+        "ChallengeGame.worker_seconds",
+        "ChallengeGame holds",
+    } <= faults
     assert all(name.startswith("ChallengeGame") for name in faults)
     # None of them reads as zero where there is nobody to ask.
     assert len(faults) == 2 + len([f for f in LIMITS.values() if f.contract == "ChallengeGame"]) + 3

@@ -17,7 +17,7 @@ from protocol.game import Game, Level, Outcome, Stage, compute_deadline
 from protocol.refusals import GameError
 from protocol.strategy import build_pick, compute_challenger_move, compute_worker_move
 from protocol.types import LEAF_BYTES, Dtype, Root
-from tests.disputes import get_inside, make_lies, make_run, make_truth
+from tests.disputes import BOND, get_inside, make_lies, make_run, make_truth
 from tests.evidence import Lie, SpecEvidence
 from tests.game_table import Table, lay_table
 from tests.unit.contracts.challenge_game.places import DOT, LAST_LEAF, SUM
@@ -162,7 +162,7 @@ class Session:
         contract, economy = self.table.contract, self.table.economy
         running = [g for g in self.table.games.values() if g.stage is not Stage.ENDED]
         owed = sum(contract.owed_to(actor) for actor in self.actors)
-        bonds = len(running) * self.table.preset.bond
+        bonds = len(running) * BOND
         assert contract.total_held() == owed + bonds == economy.token.balanceOf(contract)
         assert economy.escrow.claim_of(self.table.claim_id).open_games == len(running)
 

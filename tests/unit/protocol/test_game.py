@@ -36,6 +36,7 @@ from protocol.refusals import (
 from protocol.strategy import build_pick, compute_challenger_move, compute_worker_move
 from protocol.types import LEAF_BYTES, Dtype, Root, Seconds
 from tests.disputes import (
+    BOND,
     CHALLENGER,
     PRESET,
     REEXECUTION_SECONDS,
@@ -251,7 +252,7 @@ def test_drop__slashed_claim__is_the_only_move() -> None:
             process_move(slashed, move, caller, late, verifier)
     dropped = make(slashed, moves.Drop(), STRANGER)
     assert dropped.outcome is Outcome.DROPPED
-    assert compute_settlement(PRESET, dropped.outcome) == (0, PRESET.bond, 0)
+    assert compute_settlement(PRESET, BOND, dropped.outcome) == (0, BOND, 0)
 
 
 def test_open__by_the_worker__is_refused() -> None:
@@ -268,8 +269,8 @@ def test_open__of_another_claim__is_refused() -> None:
 
 def test_settlement__any_outcome__adds_up_to_the_bond() -> None:
     for outcome in (Outcome.WORKER_WON, Outcome.CHALLENGER_WON, Outcome.DROPPED):
-        assert sum(compute_settlement(PRESET, outcome)) == PRESET.bond
-    assert compute_settlement(PRESET, Outcome.WORKER_WON) == (600, 0, 401)
+        assert sum(compute_settlement(PRESET, BOND, outcome)) == BOND
+    assert compute_settlement(PRESET, BOND, Outcome.WORKER_WON) == (600, 0, 401)
 
 
 def test_duration__both_sides_as_slow_as_they_can__is_within_the_bound() -> None:

@@ -9,7 +9,7 @@ import boa
 from protocol import moves
 from protocol.game import Stage, compute_deadline
 from protocol.strategy import compute_worker_move
-from tests.disputes import PRESET, REEXECUTION_SECONDS
+from tests.disputes import BOND, PRESET, REEXECUTION_SECONDS
 from tests.economy import Economy, Terms, deploy_economy, get_deployer
 from tests.evidence import SpecEvidence, compute_genesis_root
 from tests.game_table import Table
@@ -76,7 +76,7 @@ class System:
             assert economy.escrow.claim_of(claim_id).open_games == len(here)
             undecided += len(here)
         owed = sum(self.contract.owed_to(account) for account in accounts)
-        assert self.contract.total_held() == undecided * PRESET.bond + owed
+        assert self.contract.total_held() == undecided * BOND + owed
         assert token.balanceOf(self.contract) == self.contract.total_held()
         assert token.balanceOf(economy.vault) == economy.vault.total_staked()
         assert token.balanceOf(economy.splitter) == economy.splitter.total_owed()
@@ -93,7 +93,6 @@ def deploy_system(token: Any = None) -> System:
         economy.token,
         economy.escrow,
         verifier,
-        PRESET.bond,
         PRESET.worker_award_bps,
         PRESET.worker_seconds,
         PRESET.challenger_seconds,

@@ -25,6 +25,7 @@ from protocol.types import Root, Seconds, StepIndex
 from protocol.validation import validate, validate_task
 from tests.agent_views import RULES, build_task, build_view
 from tests.disputes import (
+    BOND,
     PRESET,
     REEXECUTION_SECONDS,
     make_run,
@@ -94,7 +95,7 @@ def test_open__after_a_reorganisation__does_not_hit_a_true_claim() -> None:
     with boa.env.anchor():
         system = deploy_system()
         challenger = system.economy.challenger
-        system.economy.fund(challenger, PRESET.bond, system.contract)
+        system.economy.fund(challenger, BOND, system.contract)
         with boa.env.anchor():
             false = system.claim(lie)
             planned = false.claim_id

@@ -8,7 +8,7 @@ import pytest
 
 from protocol import moves
 from protocol.game import Outcome, Stage, compute_deadline
-from tests.disputes import PRESET, make_tiny_run, make_truth
+from tests.disputes import BOND, PRESET, make_tiny_run, make_truth
 from tests.economy import (
     BURN_ADDRESS,
     CLAIM_FINALISED,
@@ -44,7 +44,7 @@ def test_puppet__steals_the_award__liar_still_loses_half_and_nobody_else_anythin
         recovered = economy.splitter.owed_to(puppet)
         assert 0 < recovered <= STAKE // 2
         assert economy.token.balanceOf(BURN_ADDRESS) == STAKE - recovered
-        assert contract.owed_to(puppet) == PRESET.bond  # its own, and no more
+        assert contract.owed_to(puppet) == BOND  # its own, and no more
 
         # The task goes on: the same worker, the same lie, the same challenger, a new game.
         task_id = economy.escrow.claim_of(table.claim_id).task_id
@@ -54,7 +54,7 @@ def test_puppet__steals_the_award__liar_still_loses_half_and_nobody_else_anythin
         assert economy.escrow.claim_of(again.claim_id).open_games == 1
         # What is left of the first claim is dropped while the second is disputed.
         assert table.play(game_id, moves.Drop(), puppet) == ""
-        assert contract.owed_to(honest) == PRESET.bond
+        assert contract.owed_to(honest) == BOND
         assert economy.escrow.claim_of(again.claim_id).open_games == 1
         concede(system, again, second)
         assert again.games[second].outcome is Outcome.CHALLENGER_WON
@@ -74,9 +74,9 @@ def test_self_challenge__against_a_true_claim__burns_bond_and_gains_no_time() ->
         opened = boa.env.timestamp
         for game_id in games:
             concede(system, table, game_id)
-        award = PRESET.bond * PRESET.worker_award_bps // 10_000
+        award = BOND * PRESET.worker_award_bps // 10_000
         assert contract.owed_to(table.worker) == 5 * award
-        assert economy.token.balanceOf(BURN_ADDRESS) == 5 * (PRESET.bond - award)
+        assert economy.token.balanceOf(BURN_ADDRESS) == 5 * (BOND - award)
         assert economy.escrow.claim_of(table.claim_id).status == CLAIM_PENDING
         with boa.reverts("escrow: window open"):
             economy.escrow.finalise(table.claim_id)
@@ -160,10 +160,10 @@ def play_any_order(random: Random, met: Counter[str]) -> None:
                     known = contract.game_id_of(table.claim_id, challenger)
                     late = boa.env.timestamp > claim.challenge_deadline
                     if known or late or claim.status != CLAIM_PENDING:
-                        economy.fund(challenger, PRESET.bond, contract)
+                        economy.fund(challenger, BOND, contract)
                         with boa.reverts():
                             contract.open(table.claim_id, table.root, sender=challenger)
-                        economy.token.burn(PRESET.bond, sender=challenger)
+                        economy.token.burn(BOND, sender=challenger)
                         action = "open refused"
                     else:
                         table.open(challenger)
@@ -313,7 +313,7 @@ def test_callback__in_the_middle_of_any_payment__takes_nothing(hostile) -> None:
                     assert attacker.successes() == 0, (name, within)
                 met["inside" if attacker.successes() else "refused"] += 1
                 # A bond in a game is still the attacker's.
-                after = get_wealth() + (contract.game_count() - count) * PRESET.bond
+                after = get_wealth() + (contract.game_count() - count) * BOND
                 assert after == before, (name, within)
                 assert token.balanceOf(contract) >= contract.total_held()
                 assert token.balanceOf(vault) >= vault.total_staked()

@@ -28,7 +28,6 @@ def economy(deployed: Economy) -> Iterator[Economy]:
             deployed.token,
             deployed.escrow,
             verifier,
-            PRESET.bond,
             PRESET.worker_award_bps,
             PRESET.worker_seconds,
             PRESET.challenger_seconds,

@@ -5,8 +5,7 @@ from tests.economy import ZERO_ADDRESS, get_deployer
 from tests.game_table import Table
 
 NAMES = (
-    "token escrow verifier bond worker_award_bps worker_seconds challenger_seconds "
-    "minimum_move_seconds"
+    "token escrow verifier worker_award_bps worker_seconds challenger_seconds minimum_move_seconds"
 ).split()
 YEAR = 365 * 86_400
 
@@ -32,8 +31,6 @@ def test_constructor__parameters__are_readable(table):
         ({"token": boa.env.eoa}, "game: token without code"),
         ({"escrow": ZERO_ADDRESS}, "game: zero escrow"),
         ({"verifier": boa.env.eoa}, "game: verifier without code"),
-        ({"bond": 0}, "game: bond out of range"),
-        ({"bond": 2**128}, "game: bond out of range"),
         ({"worker_award_bps": 9_001}, "game: award out of range"),
         ({"minimum_move_seconds": 0}, "game: minimum time out of range"),
         ({"worker_seconds": 19}, "game: worker time out of range"),
@@ -48,8 +45,8 @@ def test_constructor__out_of_range__reverts(table, changes, reason):
 
 
 def test_constructor__limits__are_accepted(table):
-    deploy(table, bond=2**128 - 1, worker_award_bps=9_000, worker_seconds=YEAR)
-    deploy(table, bond=1, worker_award_bps=0, worker_seconds=20, challenger_seconds=20)
+    deploy(table, worker_award_bps=9_000, worker_seconds=YEAR)
+    deploy(table, worker_award_bps=0, worker_seconds=20, challenger_seconds=20)
 
 
 def test_constructor__code__fits_the_limit(table):

@@ -4,12 +4,13 @@ import boa
 
 from protocol import moves
 from protocol.game import Outcome
+from tests.disputes import BOND
 from tests.economy import get_event
 
 
 def test_drop__claim_refuted_by_another__gives_the_bond_back(false_table, truth):
     table = false_table
-    economy, contract, bond = table.economy, table.contract, table.preset.bond
+    economy, contract, bond = table.economy, table.contract, BOND
     winner, other = table.open(), table.open(boa.env.generate_address("other"))
     stranger = boa.env.generate_address("stranger")
     assert table.play(other, moves.Drop(), stranger) == "game: claim not slashed"
@@ -54,3 +55,11 @@ def test_withdraw__twice__reverts(table):
 def test_max_duration__any_task__is_the_formula(table):
     assert table.contract.max_duration(120) == 600 + 300 + 57 * 20 + 3 * 17 * 120
     assert table.contract.max_duration(0) == 2_040
+
+
+def test_process_claim_slashed__by_anybody_but_the_escrow__is_refused(table):
+    game_id = table.open()
+    for stranger in (table.worker, table.economy.challenger, table.economy.lottery.address):
+        with boa.reverts("game: not escrow"):
+            table.contract.process_claim_slashed(table.claim_id, sender=stranger)
+    table.check(game_id)

@@ -8,6 +8,7 @@ import pytest
 from protocol import moves
 from protocol.game import Level, Outcome, Stage
 from protocol.types import Root
+from tests.disputes import BOND
 from tests.economy import BURN_ADDRESS, CLAIM_SLASHED, POSTED
 from tests.game_table import Place
 from tests.unit.contracts.challenge_game.places import ADD, DOT, LAST_LEAF, SUM
@@ -48,7 +49,7 @@ def test_prove__false_element__slashes_the_worker(false_table, truth):
     accumulators = truth.accumulators(lie.step, lie.operator, lie.instruction, lie.element)
     assert int.from_bytes(proved["computed"], "big") == accumulators[lie.chunk]
     assert proved["claimed"] != proved["computed"]
-    bond = table.preset.bond
+    bond = BOND
     assert contract.owed_to(game.challenger) == contract.total_held() == bond
     assert economy.escrow.claim_of(table.claim_id).status == CLAIM_SLASHED
     assert economy.escrow.task_of(1).status == POSTED

@@ -104,18 +104,12 @@ def test_process_audit_default__open_games__can_only_be_dropped(economy):
         economy.escrow.finalise(claim_id)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=boa.BoaError,
-    reason="the game has no `process_claim_slashed(claim_id)` yet that the escrow could call",
-)
 def test_process_audit_default__open_game__gives_its_bond_back(economy):
     contract, challenger = deploy_game(economy), economy.challenger
     claim_id = economy.claimed()
     economy.token.mint(challenger, BOND)
     game_id = open_game(economy, contract, claim_id, challenger)
     economy.hook("process_audit_default", claim_id)
-    # Without the hook the game can neither be dropped nor end, and the bond stays in it.
     contract.drop(game_id)
     assert contract.owed_to(challenger) == BOND
     assert economy.escrow.claim_of(claim_id).open_games == 0
