@@ -80,8 +80,18 @@ class Agent:
 
         Raises `NetworkUnreachable`, and nothing else.
         """
-        done = [self._attempt(intent) for intent in self.decide(self.observer.observe())]
+        done = [self._attempt(intent) for intent in self._look()]
         return any(done)
+
+    def _look(self) -> list[Intent]:
+        """What is due now; nothing where the chain gives no sane answer."""
+        try:
+            return self.decide(self.observer.observe())
+        except NetworkUnreachable:
+            raise
+        except ChainError as error:
+            self.tell(str(error))
+            return []
 
     def train(self, terms: Terms) -> Trained:
         """Execute a task. Raises as `Bench.train`."""
@@ -103,7 +113,7 @@ class Agent:
 
     def _tick_pressing(self) -> None:
         try:
-            for intent in self.decide(self.observer.observe()):
+            for intent in self._look():
                 if isinstance(intent, Pressing):
                     self._attempt(intent)
         except NetworkUnreachable as error:

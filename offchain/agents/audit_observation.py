@@ -112,6 +112,7 @@ class AuditorLookout:
                 view = replace(view, drawn=True, stretch=lottery.get_stretch(claim.id, me))
             if own.status is AuditStatus.COMMITTED:
                 view = replace(view, leaf=lottery.get_leaf(claim.id, own.segment))
-            if item.offer.attestations:
-                view = replace(view, may_attest=chain.availability.may_attest(claim.id, me))
+            if item.offer.attestations and chain.availability.may_attest(claim.id, me):
+                question = chain.availability.get_question(claim.id)
+                view = replace(view, attest_until=question.deadline)
         return replace(item, audit=view)

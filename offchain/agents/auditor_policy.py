@@ -104,7 +104,8 @@ def _decide_audit(
                 intents.append(Settle(item))
             elif in_time and not item.challenged and claim.id not in checked:
                 intents.append(Check(item))
-    if audit.may_attest and claim.worker != view.address and item.task.id not in refused:
+    may_attest = audit.attest_until is not None and claim.worker != view.address
+    if may_attest and item.task.id not in refused:
         intents.append(Attest(item))
     return intents
 

@@ -210,4 +210,6 @@ def compute_deadline_of(intent: Intent) -> int:
         case Commit() | Reveal() if intent.view.audit is not None:
             draw = intent.view.audit.draw
             return draw.commit_deadline if isinstance(intent, Commit) else draw.reveal_deadline
+        case Attest() if intent.view.audit is not None:
+            return intent.view.audit.attest_until or NEVER
     return NEVER

@@ -42,7 +42,7 @@ class AuditView:
     stretch: Stretch | None = None  # the agent's, drawn or not; None without a draw
     audit: Audit = NO_AUDIT  # the agent's
     leaf: Root | None = None  # what the worker opened of the agent's audit
-    may_attest: bool = False
+    attest_until: Timestamp | None = None  # None where the agent may not attest
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from offchain.chain.records import ClaimId, TaskStatus, compute_digest
 from offchain.chain.registry import Role
 from offchain.runner.speed import Speed
 from offchain.runner.training import Progress
+from offchain.store.errors import StoreError
 from protocol import moves
 from protocol.merkle import compute_vector_root, compute_vector_tree
 from protocol.strategy import compute_worker_move
@@ -60,7 +61,7 @@ class Worker(Agent):
         """Games and other moves with a deadline, money, training, new tasks."""
         claims = {(item.claim.id, item.claim.root) for item in view.claims}
         done = {
-            item.task.id: len(self.bench.get_roots(item.terms))
+            item.task.id: self._count_done(item)
             for item in view.tasks
             if item.task.status is TaskStatus.ASSIGNED and item.task.worker == view.address
         }
@@ -106,6 +107,13 @@ class Worker(Agent):
         if self._silent_after is not None and game.move >= self._silent_after:
             return None
         return compute_worker_move(game, self.bench.get_evidence(intent.view.terms))
+
+    def _count_done(self, item: TaskView) -> int:
+        """Segments of a lease that are trained; none where the task cannot even be read."""
+        try:
+            return len(self.bench.get_roots(item.terms))
+        except (StoreError, ValueError):
+            return 0
 
     def _measure(self, view: TaskView) -> None:
         self.check_registered()

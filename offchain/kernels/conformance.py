@@ -14,7 +14,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -183,6 +183,13 @@ def check_function(
     return report
 
 
+def compute_machine_digest(reports: Sequence[ConformanceReport]) -> str:
+    """One SHA-256 for all functions: over the digests of their results, in order of the names."""
+    ordered = sorted(reports, key=lambda report: report.function)
+    digests = b"".join(bytes.fromhex(report.digest) for report in ordered)
+    return hashlib.sha256(digests).hexdigest()
+
+
 def main(argv: list[str] | None = None) -> int:
     import argparse
 
@@ -228,6 +235,9 @@ def main(argv: list[str] | None = None) -> int:
         )
         for example in report.examples:
             console.print(f"      {example}", highlight=False)
+    if not options.function:
+        # What `crux register --conformance` takes.
+        console.print(f"machine {compute_machine_digest(reports)}", highlight=False)
     return 0 if all(report.is_conformant for report in reports) else 1
 
 

@@ -179,3 +179,18 @@ def test_command__sample_of_one_function__says_so() -> None:
     )
     assert "tanh  conformant: 65,536 inputs on cpu, 0 wrong" in done.stdout
     assert "equals the published digest" in " ".join(done.stdout.split())
+
+
+def test_compute_machine_digest__any_function_differs__is_another() -> None:
+    def build(*digests: str) -> str:
+        reports = [
+            conformance.ConformanceReport(name, 1, "cpu", 1, digest=digest)
+            for name, digest in zip(("tanh", "exp"), digests)
+        ]
+        # The order in which functions were checked is of no matter.
+        assert conformance.compute_machine_digest(reports[::-1]) == (
+            found := conformance.compute_machine_digest(reports)
+        )
+        return found
+
+    assert len({build("11" * 32, "22" * 32), build("22" * 32, "11" * 32)}) == 2

@@ -8,6 +8,8 @@ from typing import Any
 
 import ape
 
+from offchain.agents.agent import Agent
+from offchain.agents.auditor import Auditor
 from offchain.agents.bench import Bench
 from offchain.agents.challenger import Challenger
 from offchain.agents.faults import build_lies
@@ -24,6 +26,11 @@ from tests.small_run import LIE_STEP, MOMENT, PARAMETER
 ape.networks.get_network_choices()
 load_abis()
 
+AGENTS: dict[str, type[Worker | Challenger]] = {
+    "worker": Worker,
+    "challenger": Challenger,
+    "auditor": Auditor,
+}
 BEFORE, AFTER = "before", "after"
 POLL_SECONDS = 0.02
 
@@ -39,6 +46,7 @@ class Job:
     store: str
     folder: Path
     diary: Path  # of the deaths: one line each, written before dying
+    lie: str | None = None  # of a worker
 
 
 def read_diary(path: Path) -> set[str]:
@@ -77,10 +85,7 @@ def run_agent(job: Job) -> None:
         signer = network.load_signer(job.account)
         chain = Chain.open(network, read_deployment(job.manifest), signer)
         bench = Bench(Store(job.store), job.folder, threads=1)
-        if job.role == "worker":
-            # A liar: its dispute goes down to the last level.
-            bench.build_strategy = lies["element"].build
-            agent: Worker | Challenger = Worker(chain, bench)
-        else:
-            agent = Challenger(chain, bench)
+        if job.lie is not None:
+            bench.build_strategy = lies[job.lie].build
+        agent: Agent = AGENTS[job.role](chain, bench)
         agent.run(lambda: False, POLL_SECONDS)

@@ -130,9 +130,12 @@ def test_decide__paid__nothing_is_left_to_do():
 
 
 def test_decide__may_attest__does():
-    audit = build_audit(AuditStatus.PAID, may_attest=True)
+    audit = build_audit(AuditStatus.PAID, attest_until=NOW)
     assert kinds(decide(build_claim(audit=audit))) == [Attest]
     assert decide(build_claim(audit=audit, worker=ME)) == []
+    # The round ends before the time to commit does.
+    both = build_claim(audit=build_audit(attest_until=NOW + 5))
+    assert kinds(decide(both)) == [Attest, Commit]
     assert decide(build_claim(audit=audit), refused=frozenset({1})) == []
 
 
