@@ -11,7 +11,6 @@ import boa
 from eth_utils import to_checksum_address
 
 from protocol.merkle import Tree, compute_vector_tree
-from tests.disputes import BOND
 
 CONTRACTS = Path(__file__).resolve().parent.parent / "contracts"
 
@@ -48,6 +47,7 @@ DELAY_BLOCKS = 2
 # Of a task.
 REWARD = 1_000
 STAKE = 101
+BOND = 1_001  # like `tests.disputes.BOND`
 LEASE_SECONDS = 1_800
 EXPIRY_SECONDS = 86_400
 

@@ -15,6 +15,7 @@ from offchain.chain.records import TaskStatus
 from offchain.demo import acts, model
 from offchain.demo.town import found_town
 from offchain.store.bundles import save_bundle
+from protocol.validation import validate
 from scripts.bench.dispute import format_table
 
 SEGMENTS, SEGMENT_LENGTH, LIE_STEP = 4, 8, 9
@@ -29,7 +30,9 @@ def measure_challenge() -> str:
         roots = save_bundle(
             town.store, lesson.captured.program, lesson.captured.genesis, lesson.dataset
         )
-        terms = acts.build_terms(roots, lesson.dataset.records, SEGMENTS, SEGMENT_LENGTH)
+        operations = validate(lesson.captured.program).operations
+        records = lesson.dataset.records
+        terms = acts.build_terms(roots, records, SEGMENTS, SEGMENT_LENGTH, operations)
         layer = f"blocks.{lesson.config.layers - 1}.mlp.fc.weight"
         lies = build_lies(LIE_STEP, layer, f"optimizer.{layer}.exp_avg", "matmul")
         liar, watcher = town.people["worker"], town.people["challenger"]

@@ -27,8 +27,7 @@ from protocol.types import (
 from protocol.views import View
 from scripts.bench.element_cases import SparseTree, Surroundings, build_case
 from scripts.bench.last_step import TRANSACTION_GAS, get_random_leaf
-from tests.disputes import BOND
-from tests.economy import Economy, Terms, deploy_economy, get_deployer
+from tests.economy import BOND, Economy, Terms, deploy_economy, get_deployer
 from tests.game_table import PRESET, compute_function_name, encode_arguments
 
 GAS_GOAL = 3_000_000
