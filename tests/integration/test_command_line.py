@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from offchain.chain.anvil import pass_time
+from offchain.chain.deployment import LOCAL
 from offchain.chain.network import from_provider
 from offchain.cli import main
 from tests.small_run import CONTEXT
@@ -98,8 +99,9 @@ def test_crux__compile_submit_work_check_fetch(terminal, chain):
     assert node["payout"].lower() == payout
     assert "1 CRUX" in terminal.run("stake", "--account", "test:1").stdout
     asked = terminal.run("withdraw", "--account", "test:1", "--stake", "all")
-    assert "1 CRUX of stake is ready in 60 s" in asked.stdout
-    pass_time(chain.provider.web3, 61)
+    unbonding = LOCAL.parameters.unbonding_seconds
+    assert f"1 CRUX of stake is ready in {unbonding} s" in asked.stdout
+    pass_time(chain.provider.web3, unbonding + 1)
     paid = terminal.run("withdraw", "--account", "test:2", "--for", get_address(chain, 1))
     assert "1 CRUX of stake to its payout" in paid.stdout
 
@@ -112,7 +114,7 @@ def test_crux__audit_attest_finalise__fee_is_paid(terminal, chain, project):
     register(terminal, "worker", 1)
     payout = register(terminal, "auditor", 2)
     assert terminal.run_agent("auditor", "test:2").exit_code == 0
-    pass_time(chain.provider.web3, 61)
+    pass_time(chain.provider.web3, LOCAL.parameters.warmup_seconds + 1)
     posted = json.loads(submit(terminal, "--audit-budget", "5", "--attestations", "1").stdout)
     assert posted["offer"]["audit_budget"] == 5 * 10**18
     assert terminal.run_agent("worker", "test:1").exit_code == 0

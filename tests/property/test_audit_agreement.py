@@ -97,11 +97,14 @@ class Session:
         claim_id = audits.claim(task_id, worker=make_account("silent worker"))
         self.tasks.append(task_id)
         self.claims.append(claim_id)
+        economy.hook("process_game_opened", claim_id)
         for _ in range(eco.MAX_ROUNDS):
             boa.env.timestamp = economy.availability.question_of(claim_id).deadline + 1
+            audits.serve_again(claim_id, self.actors[-1])
             audits.serve_again(claim_id)
-        economy.hook("process_game_opened", claim_id)
-        economy.pass_window(claim_id)
+        boa.env.timestamp = max(
+            boa.env.timestamp, economy.escrow.claim_of(claim_id).challenge_deadline + 1
+        )
         audits.void(claim_id)
 
     def walk_late(self) -> None:
@@ -147,7 +150,11 @@ class Session:
             task_id = economy.post(terms, audit_budget=budget, **offer)
             self.tasks.append(task_id)
         had = economy.escrow.had_lease(task_id, self.worker)
-        worker = self.worker if rng.random() < 0.3 and not had else make_account("worker")
+        worker = (
+            self.worker
+            if rng.random() < 0.3 and not had
+            else make_account(f"worker {len(self.claims)}")
+        )
         claim_id = self.audits.claim(task_id, worker=worker)
         self.claims.append(claim_id)
         if economy.beacon.target_of(claim_id) and rng.random() < 0.9:
@@ -326,6 +333,8 @@ class Session:
 def test_play__random_calls__machines_agree() -> None:
     met: Counter[str] = Counter()
     with boa.env.anchor():
+        # The same blocks in every run, whatever ran before.
+        boa.env.evm.patch.block_number = 10_000
         economy = deploy_audits().economy
         for seed in range(SESSIONS):
             with boa.env.anchor():

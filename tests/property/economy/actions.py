@@ -25,8 +25,8 @@ from tests.property.economy.ghost.market import Offer, Terms
 
 HASHES = [sha256(bytes([i])).digest() for i in range(4)]
 ROLES = (0, 1, 2, 3)
-# Segments of made-up runs: one, two, one stretch, two stretches, three.
-SEGMENTS = (1, 2, 3, 5, 5, 7)
+# Segments of made-up runs: no stretch, one, two, three.
+SEGMENTS = (2, 3, 5, 5, 7)
 
 
 @cache
@@ -72,7 +72,7 @@ class Builder:
         node = node or self.pick_anybody()
         known = self.ghost.registry.node_of(node)
         payout = known.payout if known.payout != ZERO_ADDRESS else self.pick("payout")
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.3:
             payout = self.random.choice([node, ZERO_ADDRESS, self.pick("payout")])
         chosen = self.random.choice(ROLES) if roles is None else roles
         values = (chosen, *self.random.sample(HASHES, 2), payout, "https://node")
@@ -101,7 +101,9 @@ class Builder:
         return Call(sender, "vault", "request_withdrawal", (account, amount))
 
     def withdraw_stake(self, account: str | None = None) -> Call:
-        return Call(self.pick_anybody(), "vault", "withdraw", (account or self.pick_anybody(),))
+        waiting = [a for a, ready in self.ghost.vault.ready.items() if ready]
+        account = account or self.random.choice([*waiting, self.pick_anybody()])
+        return Call(self.pick_anybody(), "vault", "withdraw", (account,))
 
     def withdraw_reward(self, account: str | None = None) -> Call:
         account = account or self.pick_anybody()
@@ -126,7 +128,7 @@ class Builder:
     # Tasks.
 
     def make_terms(self) -> Terms:
-        if self.random.random() < 0.4:
+        if self.random.random() < 0.3:
             return make_tiny_terms()
         segments = self.random.choice(SEGMENTS)
         # The least stake, bond and re-execution time differ from task to task.
@@ -145,7 +147,7 @@ class Builder:
             min_reward=low,
             max_reward=low + choose([0, 1, 700]),
             auction_seconds=choose([0, 100, 301]),
-            audit_budget=choose([0, 61, 500, 500, 500]),
+            audit_budget=choose([0, 3, 61, 500, 500, 500]),
             attestations=choose([0, 0, 1, 2]),
             stake=stake + choose([0, 0, 71]),
             bond=bond + choose([0, 31]),

@@ -1,8 +1,8 @@
 """The real contracts, the model of them, and the actors: where every sequence of calls begins."""
 
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import cache
 from typing import Any
 
 import boa
@@ -45,7 +45,7 @@ PARAMETERS = Parameters(
         audits=2,
         penalty=25,
         warmup_seconds=150,
-        draw_seconds=120,
+        draw_seconds=200,
         commit_seconds=60,
         open_seconds=80,
         reveal_seconds=70,
@@ -67,6 +67,11 @@ ACTORS = """
 FUNDS = 100_000
 
 
+def silence(contract: Any) -> None:
+    """Its storage is printed at every refusal otherwise, which takes longer than the refusal."""
+    contract._storage.dump = dict
+
+
 @dataclass
 class World:
     """The contracts and the model, in the same state."""
@@ -82,8 +87,9 @@ class World:
         return World(self.contracts, self.addresses, self.actors, deepcopy(self.ghost), self.minted)
 
 
-def deploy(beacon: str, get: Callable[[str], Any] = get_deployer) -> World:
-    """Deploy everything with `beacon`; `get` compiles a contract by its source's name."""
+@cache
+def deploy(beacon: str) -> World:
+    """Deploy everything, with that beacon; once in a session, so let sequences anchor it."""
     sources = SOURCES | {"beacon": beacon}
     addresses = {name: str(boa.env.generate_address()) for name in sources}
     parameters = PARAMETERS
@@ -97,11 +103,11 @@ def deploy(beacon: str, get: Callable[[str], Any] = get_deployer) -> World:
         "round_seconds": parameters.round_seconds,
         "max_rounds": parameters.max_rounds,
         "delay_blocks": DELAY_BLOCKS,
-        "verifier": get("StepVerifier").deploy(get("MapUnit").deploy()).address,
+        "verifier": get_deployer("StepVerifier").deploy(get_deployer("MapUnit").deploy()).address,
     }
 
     def create(name: str, source: str) -> Any:
-        deployer = get(source)
+        deployer = get_deployer(source)
         inputs = deployer.compiler_data.global_ctx.init_function.arguments
         arguments = [values[item.name.removesuffix("_")] for item in inputs]
         return deployer.deploy(*arguments, override_address=addresses[name])
@@ -110,8 +116,7 @@ def deploy(beacon: str, get: Callable[[str], Any] = get_deployer) -> World:
     order = "token registry vault splitter escrow game beacon lottery availability".split()
     contracts = {name: create(name, sources[name]) for name in order}
     for contract in contracts.values():
-        # Printed at every refusal otherwise, which takes longer than the refusal.
-        contract._storage.dump = dict
+        silence(contract)
 
     actors = {name: str(boa.env.generate_address()) for name in ACTORS}
     common = Common(addresses)

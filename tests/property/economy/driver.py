@@ -14,6 +14,7 @@ from tests.game_table import compute_function_name
 from tests.game_table import encode as encode_move
 from tests.property.economy.deployment import World
 from tests.property.economy.ghost import Event, Ghost, Refused
+from tests.property.economy.ghost.base import NO_REASON
 from tests.property.economy.ghost.beacons import HASHES_KEPT, compute_block_hash
 
 BLOCK_SECONDS = 12
@@ -135,6 +136,7 @@ class Driver:
                 raise Difference(f"{call}: '{reason}' instead of '{refusal}'") from None
             self.met[reason] += 1
             self.met[f"{call.name} refused"] += 1
+            self.met[f"{call.name}: {reason}"] += 1
             return
         raise Difference(f"{call} returned {answer}, not '{refusal}'")
 
@@ -172,7 +174,7 @@ def read_reason(computation: Any) -> str:
     output = computation.output
     if output[:4] == ERROR:
         return str(decode(["string"], output[4:])[0])
-    return f"no reason: {output.hex()} {computation.error!r}"
+    return NO_REASON if not output else f"{output.hex()}"
 
 
 def play(sender: str, game_id: int, move: moves.Move) -> Call:

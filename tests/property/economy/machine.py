@@ -18,11 +18,13 @@ WHOLE_CHECK_STEPS = 100  # everything is compared after as many steps, and at th
 class Session:
     """A world of its own, until it is closed."""
 
-    def __init__(self, world: World, seed: int):
+    def __init__(
+        self, world: World, seed: int, seen: Counter[str], wanted: frozenset[str] = frozenset()
+    ):
         self.anchor = boa.env.anchor()
         self.anchor.__enter__()
         self.driver = Driver(world.branch())
-        self.player = Player(self.driver, seed)
+        self.player = Player(self.driver, seed, seen, wanted)
         self.checks = Checks(self.driver)
         self.ghost = self.driver.ghost
         for call in self.player.prepare():

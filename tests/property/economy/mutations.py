@@ -4,23 +4,27 @@ A mutation replaces a text that occurs exactly once in a source, so that the lis
 unnoticed. `python -m tests.property.economy.mutations` runs all of them and prints a table.
 """
 
+import re
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import boa
 
-from tests.economy import CONTRACTS, get_deployer
-from tests.property.economy.deployment import World, deploy
+from tests.economy import CONTRACTS
+from tests.property.economy.coverage import REASON
+from tests.property.economy.deployment import SOURCES, World, deploy, silence
 from tests.property.economy.machine import Session
 
 SESSIONS, STEPS = 12, 160
+KEYS = SOURCES | {"beacon": "BlockhashBeacon SubmitterBeacon"}
 
 
 @dataclass(frozen=True)
@@ -32,10 +36,23 @@ class Mutation:
     new: str
     source: str = ""  # where the text is, if not in the contract itself
     beacon: str = "BlockhashBeacon"
+    near: str = ""  # calls that come by the place, where it is in no external function
 
     @property
     def path(self) -> str:
         return f"{self.source or self.contract}.vy"
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Outcomes that lead to the mutated place: its reasons, and the function around it."""
+        text = (CONTRACTS / self.path).read_text()
+        before = text[: text.index(self.old)]
+        names = re.findall(r"@external\n(?:@view\n)?def (\w+)", before.rpartition("@internal")[2])
+        name = next(key for key, source in KEYS.items() if self.contract in source)
+        after = text[text.index(self.old) :][: len(self.old) + 50]
+        around = {f"{name}.{names[-1]}"} if names else set()
+        found = set(REASON.findall(after)) or around
+        return frozenset(self.near.split(" or ") if self.near else found)
 
 
 ESCROW, VAULT, SPLITTER, LOTTERY = "TaskEscrow", "StakeVault", "RewardSplitter", "AuditLottery"
@@ -76,6 +93,7 @@ MUTATIONS = [
         ESCROW,
         "    extcall INodeRegistry(registry).record_lost(worker)\n",
         "",
+        near="game.timeout or lottery.declare_default",
     ),
     # Escrow
     Mutation(
@@ -84,6 +102,7 @@ MUTATIONS = [
         ESCROW,
         "    self.total_escrowed -= amount\n",
         "",
+        near="escrow.finalise or escrow.cancel",
     ),
     Mutation(
         "the total forgets the audit budget",
@@ -112,6 +131,7 @@ MUTATIONS = [
         ESCROW,
         "    self._claim_of[claim_id].status = ITaskEscrow.ClaimStatus.SLASHED\n",
         "",
+        near="game.timeout",
     ),
     Mutation(
         "only half of the stake is slashed",
@@ -119,6 +139,7 @@ MUTATIONS = [
         ESCROW,
         "task_id, self._offer_of[task_id].stake, recipient\n",
         "task_id, self._offer_of[task_id].stake // 2, recipient\n",
+        near="game.timeout",
     ),
     Mutation(
         "a void claim keeps the stake",
@@ -126,6 +147,7 @@ MUTATIONS = [
         ESCROW,
         "    extcall IStakeVault(vault).release(task_id)\n\n\n@external\ndef pay_audit",
         "\n\n@external\ndef pay_audit",
+        near="availability.void",
     ),
     Mutation(
         "a claim is finalised one second early",
@@ -175,6 +197,7 @@ MUTATIONS = [
         ESCROW,
         "    return merkle.compute_root_from_path(leaf, leaves - 1, path) == root",
         "    return True",
+        near="escrow: final state not in claim",
     ),
     Mutation(
         "an inner node passes for the final state",
@@ -182,6 +205,7 @@ MUTATIONS = [
         ESCROW,
         "    if len(path) != merkle.compute_height(leaves):\n        return False\n",
         "",
+        near="escrow: final state not in claim",
     ),
     Mutation(
         "the refund of a finalised task is pushed",
@@ -219,6 +243,7 @@ MUTATIONS = [
         "(rate * operations + RATE_OPERATIONS - 1) // RATE_OPERATIONS",
         "rate * operations // RATE_OPERATIONS",
         source="modules/pricing",
+        near="escrow: stake out of range",
     ),
     Mutation(
         "the auction goes on from the first posting",
@@ -226,6 +251,7 @@ MUTATIONS = [
         ESCROW,
         "    self._task_of[task_id].posted_at = block.timestamp\n    self._task_of[task_id].worker",
         "    self._task_of[task_id].worker",
+        near="escrow.abandon or escrow.expire_lease",
     ),
     Mutation(
         "audits are paid beyond the budget",
@@ -233,6 +259,7 @@ MUTATIONS = [
         ESCROW,
         "    paid: uint256 = min(amount, budget)\n",
         "    paid: uint256 = amount\n",
+        near="lottery.reveal or availability.attest",
     ),
     Mutation(
         "the budget is not spent",
@@ -240,6 +267,7 @@ MUTATIONS = [
         ESCROW,
         "    self._task_of[task_id].audit_budget = budget - paid\n",
         "",
+        near="lottery.reveal or availability.attest",
     ),
     Mutation(
         "the award of a default is lost",
@@ -247,6 +275,7 @@ MUTATIONS = [
         ESCROW,
         "    self._task_of[self._claim_of[claim_id].task_id].audit_budget += awarded\n",
         "",
+        near="lottery.declare_default",
     ),
     Mutation(
         "a budget goes back while fees are reserved",
@@ -277,6 +306,7 @@ MUTATIONS = [
         ESCROW,
         "    self.had_lease[task_id][worker] = True\n",
         "",
+        near="escrow.abandon or escrow.expire_lease or escrow: had a lease",
     ),
     # Vault
     Mutation(
@@ -292,6 +322,7 @@ MUTATIONS = [
         VAULT,
         "    self.free_of[account] = free - amount\n",
         "    self.free_of[account] = max(free, amount)\n",
+        near="escrow.assign",
     ),
     Mutation(
         "a released lock stays locked",
@@ -299,6 +330,7 @@ MUTATIONS = [
         VAULT,
         "    self.locked_of[lock.account] -= amount\n",
         "",
+        near="escrow.abandon",
     ),
     Mutation(
         "unbonding stake can be had at once",
@@ -327,6 +359,7 @@ MUTATIONS = [
         VAULT,
         "    awarded: uint256 = amount * (WHOLE - burned_bps) // WHOLE\n",
         "    awarded: uint256 = amount - amount * burned_bps // WHOLE\n",
+        near="game.timeout",
     ),
     # Splitter
     Mutation(
@@ -342,6 +375,7 @@ MUTATIONS = [
         SPLITTER,
         "    self._credit(task_id, worker, rest)\n",
         "    self._credit(task_id, worker, rest - min(rest, amount % 2))\n",
+        near="escrow.finalise",
     ),
     Mutation(
         "shares can be the whole",
@@ -363,6 +397,7 @@ MUTATIONS = [
         SPLITTER,
         "        account, amount, default_return_value=True",
         "        msg.sender, amount, default_return_value=True",
+        near="splitter.withdraw",
     ),
     # Game
     Mutation(
@@ -371,6 +406,7 @@ MUTATIONS = [
         GAME,
         "        self.total_held -= burned\n",
         "",
+        near="game.timeout",
     ),
     Mutation(
         "the loser's bond goes to the worker whole",
@@ -378,6 +414,7 @@ MUTATIONS = [
         GAME,
         "* worker_award_bps // WHOLE",
         "* WHOLE // WHOLE",
+        near="game.timeout",
     ),
     Mutation(
         "a bond is paid twice",
@@ -392,6 +429,7 @@ MUTATIONS = [
         GAME,
         "            subject.claim_slashed = True\n",
         "            subject.claim_slashed = False\n",
+        near="game.timeout or game.drop",
     ),
     # Lottery
     Mutation(
@@ -401,6 +439,7 @@ MUTATIONS = [
         "(self.compute_place(ticket, total_stake) >> widening) < audits * stake",
         "(self.compute_place(ticket, total_stake) >> widening) < 2 * audits * stake",
         source="modules/sortition",
+        near="lottery.commit or lottery: not drawn",
     ),
     Mutation(
         "stake counts at once",
@@ -408,6 +447,7 @@ MUTATIONS = [
         LOTTERY,
         "    if self.active_from[auditor] > self.draw_of[claim_id].claimed_at:\n",
         "    if self.active_from[auditor] > block.timestamp:\n",
+        near="lottery.commit or lottery: not drawn or lottery.join",
     ),
     Mutation(
         "stake leaves before it counts",
@@ -445,6 +485,7 @@ MUTATIONS = [
         "    return IAuditLottery.AuditStatus.PUNISHED",
         "        return IAuditLottery.AuditStatus.RELEASED\n"
         "    return IAuditLottery.AuditStatus.RELEASED",
+        near="lottery.settle",
     ),
     Mutation(
         "a default does not pay the auditors",
@@ -452,6 +493,7 @@ MUTATIONS = [
         LOTTERY,
         "    self._is_defaulted[claim_id] = True\n",
         "",
+        near="lottery.settle",
     ),
     Mutation(
         "a default is declared in the open window",
@@ -466,6 +508,7 @@ MUTATIONS = [
         LOTTERY,
         "    matches: bool = state_root == leaf\n",
         "    matches: bool = True\n",
+        near="lottery.reveal",
     ),
     Mutation(
         "a worker audits itself",
@@ -481,6 +524,7 @@ MUTATIONS = [
         "sha256(concat(state_root, convert(auditor, bytes20), salt))",
         "sha256(concat(state_root, salt))",
         source="modules/sortition",
+        near="lottery.reveal",
     ),
     Mutation(
         "an audit is about the first segment of its stretch",
@@ -489,6 +533,7 @@ MUTATIONS = [
         "    return 2 * stretch + 1\n",
         "    return 2 * stretch\n",
         source="modules/sortition",
+        near="lottery.commit",
     ),
     Mutation(
         "a fee stays reserved",
@@ -496,6 +541,7 @@ MUTATIONS = [
         LOTTERY,
         "    self.reserved_of[claim.task_id] -= fee\n",
         "",
+        near="lottery.reveal or lottery.settle",
     ),
     # Availability
     Mutation(
@@ -504,6 +550,7 @@ MUTATIONS = [
         AVAILABILITY,
         "    if account == claim.worker:\n        return False\n",
         "",
+        near="availability: not an attester",
     ),
     Mutation(
         "anybody attests without stake",
@@ -511,6 +558,7 @@ MUTATIONS = [
         AVAILABILITY,
         "    if staticcall IAuditLottery(lottery).stake_of(account) == 0:\n        return False\n",
         "",
+        near="availability: not an attester",
     ),
     Mutation(
         "accounts count where stake should",
@@ -518,6 +566,7 @@ MUTATIONS = [
         AVAILABILITY,
         "        and 2 * question.stake > question.total_stake\n",
         "        and question.stake > 0\n",
+        near="availability.attest",
     ),
     Mutation(
         "a claim is void before its window ends",
@@ -541,6 +590,7 @@ MUTATIONS = [
         "BlockhashBeacon",
         "    target: uint256 = block.number + delay_blocks\n",
         "    target: uint256 = block.number - 1\n",
+        near="beacon.fix",
     ),
     Mutation(
         "a seed that nobody likes is thrown again",
@@ -572,21 +622,34 @@ def compute_mutant(mutation: Mutation) -> str:
     return text.replace(mutation.old, mutation.new)
 
 
-@contextmanager
-def compile_mutant(mutation: Mutation) -> Iterator[Callable[[str], Any]]:
-    """Like `get_deployer`, with the mutated contract in its original's place."""
+def compile_mutant(mutation: Mutation) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "contracts"
         shutil.copytree(CONTRACTS, copy)
         (copy / mutation.path).write_text(compute_mutant(mutation))
-        mutant = boa.load_partial(str(copy / f"{mutation.contract}.vy"))
-        yield lambda name: mutant if name == mutation.contract else get_deployer(name)
+        return boa.load_partial(str(copy / f"{mutation.contract}.vy"))
 
 
-def play(world: World, sessions: Iterable[int], steps: int) -> None:
+@contextmanager
+def replace_contract(mutation: Mutation) -> Iterator[World]:
+    """The deployment with the mutant's code where the contract's was."""
+    world = deploy(mutation.beacon)
+    key = next(key for key, source in KEYS.items() if mutation.contract in source)
+    original = world.contracts[key]
+    with boa.env.anchor():
+        mutant = compile_mutant(mutation).stomp(original.address)
+        silence(mutant)
+        try:
+            yield replace(world, contracts=world.contracts | {key: mutant})
+        finally:
+            boa.env.register_contract(original.address, original)
+
+
+def play(world: World, sessions: Iterable[int], steps: int, wanted: frozenset[str]) -> None:
     """Sequences of calls, until one of them fails."""
+    met: Counter[str] = Counter()
     for seed in sessions:
-        session = Session(world, seed)
+        session = Session(world, seed, met.copy(), wanted)
         is_sound = False
         try:
             for _ in range(steps):
@@ -594,13 +657,14 @@ def play(world: World, sessions: Iterable[int], steps: int) -> None:
             is_sound = True
         finally:
             session.close(check=is_sound)
+            met.update(session.met)
 
 
 def catch(mutation: Mutation) -> str:
     """How the mutant was caught; empty where it was not."""
-    with boa.env.anchor(), compile_mutant(mutation) as get:
+    with replace_contract(mutation) as world:
         try:
-            play(deploy(mutation.beacon, get), range(SESSIONS), STEPS)
+            play(world, range(SESSIONS), STEPS, mutation.wanted)
         except Exception as error:
             return str(error) or type(error).__name__
     return ""
@@ -624,6 +688,10 @@ def run(mutations: Iterable[Mutation]) -> list[Mutation]:
 
 
 if __name__ == "__main__":
-    wanted = sys.argv[1:]
-    chosen = [m for m in MUTATIONS if not wanted or any(w in m.name for w in wanted)]
+    # Parts of names, or "1/3" for the first of three parts of the list.
+    words = sys.argv[1:]
+    chosen = [m for m in MUTATIONS if not words or any(word in m.name for word in words)]
+    if words and "/" in words[0]:
+        part, parts = map(int, words[0].split("/"))
+        chosen = MUTATIONS[part - 1 :: parts]
     sys.exit(len(run(chosen)))

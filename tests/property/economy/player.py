@@ -6,6 +6,7 @@ preferably to the last second of something or the first after it.
 """
 
 import pickle
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -34,7 +35,7 @@ ACCOUNT_FUNCTIONS = """
 """.split()
 
 
-CANDIDATES = 8  # of which the rarest is tried
+CANDIDATES = 10  # of which the rarest is tried
 
 # What a contract of the economy calls only in the middle of its own calls. Where one goes through
 # by itself, only a test can have made it.
@@ -42,10 +43,16 @@ HOOKS_INSIDE = {function for _, function in HOOKS}
 
 
 class Player:
-    """Chooses by its random numbers and by what its sequence has met: the same again, always."""
+    """Chooses by its random numbers and by what was met before, `seen` by earlier sequences.
 
-    def __init__(self, driver: Driver, seed: int):
-        self.driver, self.ghost, self.seed = driver, driver.ghost, seed
+    What is `wanted` comes before all that is rare.
+    """
+
+    def __init__(
+        self, driver: Driver, seed: int, seen: Counter[str], wanted: frozenset[str] = frozenset()
+    ):
+        self.driver, self.ghost, self.seed, self.seen = driver, driver.ghost, seed, seen
+        self.wanted = wanted
         self.random = Random(seed)
         self.builder = Builder(driver, self.random)
 
@@ -73,7 +80,7 @@ class Player:
         if chance < 0.12:
             self.pass_time()
             return None
-        if chance < 0.62:
+        if chance < 0.6:
             call = self.propose_due()
             if call is None:
                 self.pass_time()
@@ -85,32 +92,37 @@ class Player:
         state = pickle.dumps(self.ghost)
         best: Call | None = None
         rarest: tuple[int, bytes] | None = None
+        ghost = pickle.loads(state)
         for _ in range(CANDIDATES):
             call = self.propose_any()
             if call is not None and self.random.random() < 0.5:
                 call = self.spoil(call)
             if call is None:
                 continue
-            rank = self._foresee(pickle.loads(state), call)
+            rank, has_changed = self._foresee(ghost, call)
+            if has_changed:
+                ghost = pickle.loads(state)
             if rank is not None and (rarest is None or rank < rarest):
                 best, rarest = call, rank
         return best
 
-    def _foresee(self, ghost: Ghost, call: Call) -> tuple[int, bytes] | None:
-        """How often the call's outcome was met; nothing for a call that nobody can make."""
+    def _foresee(self, ghost: Ghost, call: Call) -> tuple[tuple[int, bytes] | None, bool]:
+        """How often the outcome was met (nothing: nobody can make the call), and if it changed."""
         is_hook = call.function in HOOKS_INSIDE
         try:
             self.driver.foresee(ghost, call)
         except Refused as refusal:
             # Where several reasons apply, which one is given is not promised.
-            names = [f"{call.name} refused"] if is_hook else []
-            return min(self._rank(name) for name in [*refusal.reasons, *names])
-        return None if is_hook else self._rank(call.name)
+            ranks = [self._rank(f"{call.name}: {reason}", reason) for reason in refusal.reasons]
+            return min(ranks), False
+        return None if is_hook else self._rank(call.name, call.name), True
 
-    def _rank(self, outcome: str) -> tuple[int, bytes]:
-        """Of outcomes that were not met every sequence prefers others."""
+    def _rank(self, outcome: str, name: str) -> tuple[int, bytes]:
+        """Of outcomes that are as rare every sequence prefers others."""
+        if name in self.wanted:
+            return -1, b""
         preference = sha256(f"{self.seed} {outcome}".encode()).digest()
-        return self.driver.met[outcome], preference
+        return self.driver.met[outcome] + self.seen[outcome], preference
 
     # What the state asks for.
 
@@ -153,7 +165,7 @@ class Player:
             choices: list[Choice] = [(0.03, lambda: b.cancel(task_id))]
             if hasattr(self.ghost.beacon, "link_of") and offer.audit_budget:
                 if not any(self.ghost.beacon.link_of(task_id)):
-                    choices.append((2, lambda: b.commit_link(task_id)))
+                    choices.append((6, lambda: b.commit_link(task_id)))
             if now > offer.expiry:
                 return [*choices, (1, lambda: b.expire(task_id))]
             return [*choices, (2, lambda: b.assign(task_id, self._find_worker(task_id)))]
@@ -239,14 +251,14 @@ class Player:
         for account, audit in b.get_audits(claim_id).items():
             if audit.status not in UNSETTLED:
                 continue
-            choices.append((0.2, lambda a=account: b.settle(claim_id, a)))
+            choices.append((0.4, lambda a=account: b.settle(claim_id, a)))
             is_open = any(lottery.leaf_of(claim_id, audit.segment))
             if now <= draw.open_deadline and not is_open:
-                choices.append((1, lambda s=audit.segment: b.open_leaf(claim_id, s)))
+                choices.append((3, lambda s=audit.segment: b.open_leaf(claim_id, s)))
             if audit.status == AuditStatus.COMMITTED and is_open and now <= draw.reveal_deadline:
-                choices.append((1, lambda a=account: b.reveal(claim_id, a)))
+                choices.append((3, lambda a=account: b.reveal(claim_id, a)))
             if now > draw.open_deadline and not is_open:
-                choices.append((0.4, lambda s=audit.segment: b.declare_default(claim_id, s)))
+                choices.append((1, lambda s=audit.segment: b.declare_default(claim_id, s)))
         return choices
 
     def _get_game(self, game_id: int) -> list[Choice]:
@@ -315,9 +327,9 @@ class Player:
     def pass_time(self) -> None:
         """To a border: the last second at which something can be done, or the first after it."""
         borders = [border for border in self._get_borders() if border >= self.driver.now]
-        seconds = self.random.choice([1, 12, 40, 4_000])
+        seconds = self.random.choice([1, 12, 40, 40, 40, 4_000])
         target = self.driver.now + seconds
-        if borders and self.random.random() < 0.85:
+        if borders and self.random.random() < 0.75:
             soon = sorted(borders)[: self.random.choice([1, 1, 1, 3, 8])]
             target = self.random.choice(soon) + self.random.choice([0, 1, 1])
         self.driver.set_time(max(target, self.driver.now))

@@ -7,6 +7,8 @@ from typing import Any
 ZERO_ADDRESS = "0x" + "00" * 20
 BURN_ADDRESS = "0x000000000000000000000000000000000000dEaD"
 ZERO_VALUE = bytes(32)
+# Of a call that no ABI allows: a flag with more bits than it has names.
+NO_REASON = "(none)"
 WHOLE = 10_000  # basis points
 AMOUNT_LIMIT = 2**128
 YEAR = 365 * 86_400

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from tests.property.economy.ghost.base import (
     BURN_ADDRESS,
+    NO_REASON,
     WHOLE,
     ZERO_ADDRESS,
     ZERO_VALUE,
@@ -59,6 +60,7 @@ class Registry:
         known = self.nodes.get(sender)
         require(
             {
+                NO_REASON: roles <= WORKER | AUDITOR,
                 "registry: zero payout": payout != ZERO_ADDRESS,
                 "registry: payout is the node": payout != sender,
                 "registry: not the payout": known is None or known.payout == payout,
