@@ -41,7 +41,7 @@ OFFER = Offer(
 )
 TASK = Task(1, SUBMITTER, TaskStatus.POSTED, ROOT, NOW, 0, NOBODY, 0, 0, 0, 0, 0)
 CLAIM = Claim(1, 1, OTHER, ROOT, ROOT, NOW - 50, NOW + 100, 0, ClaimStatus.PENDING)
-PRESET = Preset(1_200, 1_200, 60, 10, 5_000)
+PRESET = Preset(1_200, 1_200, 60, 5_000)
 RULES = Rules(
     move_seconds=60, draw_seconds=100, audits=2, penalty=10, max_rounds=3, round_seconds=50
 )

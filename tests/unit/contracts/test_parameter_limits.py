@@ -22,7 +22,6 @@ REASONS = {
         "escrow: longest lease out of range",
     ),
     "max_reexecution_seconds": (None, "escrow: most re-execution time out of range"),
-    "bond": ("game: bond out of range", "game: bond out of range"),
     "worker_award_bps": (None, "game: award out of range"),
     "worker_seconds": ("game: worker time out of range", "game: worker time out of range"),
     "challenger_seconds": (
