@@ -156,6 +156,7 @@ def test_challenger__run_that_diverges__still_challenges_a_false_claim() -> None
         return 1, None
 
     chain = SimpleNamespace(
+        escrow=SimpleNamespace(get_offer=lambda _: SimpleNamespace(bond=BOND)),
         games=SimpleNamespace(preset=PRESET, address="game", open=open_game),
         token=SimpleNamespace(check_balance=lambda *_: None, ensure_allowance=lambda *_: None),
         access=SimpleNamespace(address=WORKER),
