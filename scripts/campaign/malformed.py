@@ -34,7 +34,7 @@ from protocol.descriptor import (
 )
 from protocol.instructions import Instruction, Opcode, Operand, encode_words
 from protocol.opening import TensorOpening
-from protocol.types import LEAF_BYTES, PATH_MAX, RANK_MAX, Root
+from protocol.types import INPUTS_MAX, LEAF_BYTES, PATH_MAX, RANK_MAX, Root
 from protocol.views import View
 from scripts.bench.element_cases import (
     Case,
@@ -139,6 +139,10 @@ def draw_program(referee: Referee, rng: random.Random) -> Attempt:
         field = FieldDescriptor(rng.randrange(5), rng.choice(sizes), rng.choice(sizes))
         around = replace(around, field=field, records=rng.choice([0, 1, 2**64 - 1]))
     instruction = malform(rng, example.instruction)
+    if rng.randrange(4) == 0:  # inputs that come from this operator, from later ones, from none
+        places = [0, around.operator - 1, around.operator, around.operator + 1, 2**32 - 1]
+        producers = tuple(rng.choice(places) for _ in range(rng.randrange(INPUTS_MAX + 1)))
+        around, instruction = replace(around, producers=producers), example.instruction
     location = build_location(instruction, around)
     element = 2**64 - 1 if rng.randrange(8) == 0 else case.context.element
     root = Root(hash_header(location.header))

@@ -22,8 +22,8 @@ from eth_utils.abi import get_abi_input_types
 from vyper.compiler.output import build_abi_output
 
 from offchain.chain.anvil import HOST, Anvil
+from tests.economy import CONTRACTS
 
-CONTRACTS = Path(__file__).resolve().parents[2] / "contracts"
 ERROR = bytes.fromhex("08c379a0")  # selector of Error(string)
 CALL_TIMEOUT_SECONDS = 300
 MINING_SECONDS = 30
@@ -91,7 +91,9 @@ def get_functions(compiled: Any) -> dict[str, Any]:
 class Referee:
     """MapUnit, StepVerifier and BatchMock on a chain of their own. Use as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, contracts: Path = CONTRACTS) -> None:
+        """Deploy the contracts of that folder."""
+        self.contracts = contracts
         self.anvil = Anvil()
         self.connection = HTTPConnection(HOST, self.anvil.port, timeout=CALL_TIMEOUT_SECONDS)
         self.sender = self._request("eth_accounts", [])[0]
@@ -181,7 +183,7 @@ class Referee:
         return words
 
     def _compile(self, name: str) -> Any:
-        return boa.load_partial(str(CONTRACTS / f"{name}.vy"))
+        return boa.load_partial(str(self.contracts / f"{name}.vy"))
 
     def _deploy(self, compiled: Any, argument: bytes = b"") -> str:
         data = "0x" + (compiled.compiler_data.bytecode + argument).hex()
