@@ -164,6 +164,7 @@ def run_honest(town: Town, terms: Terms, progress: Progress) -> Honest:
         progress(done, steps, reported)
 
     person = town.people["worker"]
+    town.bank.access.refresh()
     shares = town.bank.splitter.get_split(task_id)
     policy = WorkerPolicy(reward_min=compute_worker_part(REWARD, shares))
     worker = Worker(person.chain, person.bench, policy, progress=watch)

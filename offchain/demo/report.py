@@ -17,6 +17,7 @@ from protocol.validation import validate
 
 LOSSES_SHOWN = 8
 GAS_COLUMNS = 2
+SHOWN_DECIMALS = 3  # of an amount
 SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -50,7 +51,7 @@ def show_honest(
     for column in auction.columns:
         column.justify = "right"
     for elapsed, price in honest.prices:
-        auction.add_row(str(elapsed), token.format(price))
+        auction.add_row(str(elapsed), format_short(token, price))
     title = "2. Auction: the reward rises until the worker takes the task"
     console.print(Panel(auction, title=title, title_align="left"))
     shown = honest.losses[:: max(1, len(honest.losses) // LOSSES_SHOWN)]
@@ -75,7 +76,7 @@ def show_audit(console: Console, token: Token, audited: Audited) -> None:
     table.add_row("fee", token.format(audited.fee))
     for name, status in audited.statuses.items():
         table.add_row(name, f"[bold]{status.name.lower()}[/bold]")
-    title = "3. Audit: one auditor executes its stretch, one copies the other's commitment"
+    title = "3. Audit: one auditor executes, one copies"
     console.print(Panel(table, title=title, title_align="left"))
     show_balances(console, token, audited.before, audited.after)
     console.print(f"  burned so far: {token.format(audited.burned)}\n")
@@ -119,17 +120,24 @@ def show_gas(console: Console, dispute: Dispute) -> None:
 def show_balances(
     console: Console, token: Token, before: Mapping[str, Balances], after: Mapping[str, Balances]
 ) -> None:
-    """Everybody's tokens, wherever they are, before and after."""
+    """The tokens, wherever they are, of everybody who has more or less of them than before."""
     table = Table("", "before", "after", "change", box=None)
     for name in after:
-        old, new = before[name].total, after[name].total
-        change = token.format(abs(new - old))
-        sign = "+" if new > old else "-" if new < old else ""
-        table.add_row(name, token.format(old), token.format(new), sign + change)
+        old, new = before[name].total if name in before else 0, after[name].total
+        if old != new:
+            sign = "+" if new > old else "-"
+            change = sign + format_short(token, abs(new - old))
+            table.add_row(name, format_short(token, old), format_short(token, new), change)
     for column in table.columns[1:]:
         column.justify = "right"
     console.print(table)
     console.print()
+
+
+def format_short(token: Token, amount: int) -> str:
+    """An amount in words, rounded to a few decimals."""
+    unit = 10 ** max(0, token.decimals - SHOWN_DECIMALS)
+    return token.format((amount + unit // 2) // unit * unit)
 
 
 def _draw(values: list[float], width: int = 60) -> str:

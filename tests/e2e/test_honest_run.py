@@ -19,7 +19,8 @@ def test_run_honest__nobody_objects__everybody_is_paid(town: Town, terms: Terms)
     assert town.bank.escrow.get_task(honest.task_id).status is TaskStatus.FINALISED
     reward = town.bank.escrow.get_task(honest.task_id).reward
     # The auction stopped where the worker was content, and not before.
-    assert acts.REWARD <= reward < acts.AUCTION_HIGH
+    step = (acts.AUCTION_HIGH - acts.AUCTION_LOW) * acts.AUCTION_LOOK_SECONDS
+    assert acts.REWARD <= reward < acts.REWARD + 2 * step // acts.AUCTION_SECONDS
     assert [price for _, price in honest.prices] == sorted(p for _, p in honest.prices)
     assert honest.prices[0][1] < acts.REWARD
     gained = {name: honest.after[name].total - honest.before[name].total for name in honest.before}

@@ -108,15 +108,17 @@ class Session:
         audits.void(claim_id)
 
     def walk_late(self) -> None:
-        """A reveal after the deadline."""
+        """Attestations that do not suffice, and a reveal after the deadline."""
         audits = self.audits
-        claim_id = audits.drawn(expiry=2**60)
+        claim_id = audits.drawn(attestations=16, expiry=2**60)
         self.tasks.append(audits.view(claim_id).task_id)
         self.claims.append(claim_id)
         for auditor in self.auditors:
             truth = audits.answer(claim_id, auditor)
             if audits.commit(claim_id, auditor, truth) == "":
                 self.said[claim_id, auditor] = truth
+            for _ in range(2):
+                audits.attest(claim_id, auditor)
         audits.pass_deadline(claim_id, "commit_deadline")
         for auditor in self.get_committed(claim_id):
             audits.open_leaf(claim_id, audits.segment_of(claim_id, auditor))
