@@ -231,7 +231,8 @@ class Builder:
         return Call(self.pick_anybody(), "escrow", "finalise", (claim_id,))
 
     def open(self, claim_id: int, challenger: str | None = None) -> Call:
-        return Call(challenger or self.pick("challenger"), "game", "open", (claim_id,))
+        root = self.ghost.escrow.claims[claim_id].root
+        return Call(challenger or self.pick("challenger"), "game", "open", (claim_id, root))
 
     def fix(self, claim_id: int) -> Call:
         return Call(self.pick_anybody(), "beacon", "fix", (claim_id,))
@@ -391,6 +392,7 @@ HOOKS = [
     ("registry", "record_finalised"),
     ("registry", "record_lost"),
     ("registry", "record_abandoned"),
+    ("game", "process_claim_slashed"),
     ("lottery", "process_claimed"),
     ("beacon", "process_claimed"),
 ]
@@ -411,7 +413,7 @@ BAD_OFFERS: dict[str, tuple[Any, ...]] = {
     "audit_budget": (2**128,),
     "attestations": (17,),
     "stake": (0, 29, 2**128),
-    "bond": (0, 19, 2**128),
+    "bond": (0, 19, 2**96),
     "lease_seconds": (0, 2_001),
     "heartbeat_seconds": (0, 1_000),
     "expiry": (0,),

@@ -162,7 +162,7 @@ class Checks:
         self.compare("game", "deadline_of", game_id)
         position = self.ghost.game.entries[game_id].position
         told = self.ask("game", "game_of", game_id)
-        stage, outcome, move = told[3], told[5], told[6]
+        stage, outcome, move = told[4], told[6], told[7]
         assert (stage, outcome, move) == (position.stage, position.outcome, position.move)
 
     # Everything.

@@ -8,7 +8,7 @@ from typing import Any
 import boa
 
 from protocol.game import Preset
-from protocol.types import Seconds, Wei
+from protocol.types import Seconds
 from tests.economy import get_deployer
 from tests.property.economy.ghost import Ghost, Parameters
 from tests.property.economy.ghost.audits import LotteryLimits
@@ -56,7 +56,6 @@ PARAMETERS = Parameters(
         worker_seconds=Seconds(120),
         challenger_seconds=Seconds(100),
         minimum_move_seconds=Seconds(20),
-        bond=Wei(101),
         worker_award_bps=6_001,
     ),
 )

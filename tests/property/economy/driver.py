@@ -11,7 +11,7 @@ from eth_abi import decode
 
 from protocol import moves
 from tests.game_table import compute_function_name
-from tests.game_table import encode as encode_move
+from tests.game_table import encode_arguments as encode_move
 from tests.property.economy.deployment import World
 from tests.property.economy.ghost import Event, Ghost, Refused
 from tests.property.economy.ghost.base import NO_REASON

@@ -13,12 +13,13 @@ from protocol.game import (
     Stage,
     compute_deadline,
     process_claim_slashed,
+    process_game_opened,
     process_move,
     process_open,
 )
 from protocol.game import Subject as GameSubject
 from protocol.refusals import GameError
-from protocol.types import Root, Seconds, Seed
+from protocol.types import Root, Seconds, Seed, Wei
 from tests.property.economy.ghost.base import (
     BURN_ADDRESS,
     WHOLE,
@@ -28,8 +29,6 @@ from tests.property.economy.ghost.base import (
     require,
 )
 from tests.property.economy.ghost.market import Claim, Escrow, Terms
-
-MOVES_MAX, REEXECUTIONS_MAX = 63, 6
 
 
 @dataclass
@@ -75,17 +74,15 @@ class Games:
             entry.bond for entry in self.entries.values() if entry.position.stage is not Stage.ENDED
         )
 
-    def get_bond(self, claim_id: int) -> int:
-        return self.preset.bond
-
     # Calls.
 
-    def open(self, sender: str, claim_id: int) -> int:
+    def open(self, sender: str, claim_id: int, claim_root: bytes) -> int:
         claim = self.escrow.claims.get(claim_id)
         worker = claim.worker if claim else ZERO_ADDRESS
-        bond = self.get_bond(claim_id)
+        bond = self.escrow.offers[claim.task_id].bond if claim else 0
         require(
             {
+                "game: another claim": claim is not None and claim_root == claim.root,
                 "game: worker cannot challenge itself": sender != worker,
                 "game: already challenged": self.game_id_of(claim_id, sender) == 0,
                 **self.escrow.can_open(claim_id),
@@ -94,9 +91,12 @@ class Games:
         )
         assert claim is not None
         game_id = len(self.entries) + 1
-        subject = make_subject(claim, self.escrow.terms[claim.task_id])
-        now = Seconds(self.common.now)
-        position = process_open(self.preset, subject, sender, now)
+        subject = make_subject(claim, self.escrow.terms[claim.task_id], bond)
+        now, root = Seconds(self.common.now), Root(claim_root)
+        others = [entry for entry in self.entries.values() if entry.claim_id == claim_id]
+        for other in others:
+            other.position = process_game_opened(other.position)
+        position = process_open(self.preset, subject, root, sender, now, len(others))
         self.entries[game_id] = Entry(claim_id, position, bond)
         self.common.pay(sender, self.address, bond)
         self.escrow.process_game_opened(self.address, claim_id)
@@ -122,10 +122,7 @@ class Games:
             is_dropped = after.outcome is Outcome.DROPPED
             require(self.escrow.can_close(entry.claim_id, is_slashed=is_dropped))
         entry.position = after
-        if isinstance(move, moves.Reveal):
-            entry.shown = move.nodes
-        if isinstance(move, moves.RevealLeaf):
-            entry.shown = move.data
+        entry.shown = moves.get_shown(move)
         if after.stage is Stage.ENDED:
             self._end(game_id, entry, after.outcome)
 
@@ -142,13 +139,20 @@ class Games:
                 self.escrow.process_game_dropped(self.address, claim_id)
             else:
                 self.escrow.process_worker_lost(self.address, claim_id, challenger)
-                for other in self.entries.values():
-                    if other.claim_id == claim_id:
-                        other.position = process_claim_slashed(other.position)
+                self._mark_slashed(claim_id)
                 entry.position = replace(entry.position, claim_slashed=True)
         self.common.note(
             "game", "GameEnded", game_id=game_id, claim_id=claim_id, outcome=int(outcome)
         )
+
+    def process_claim_slashed(self, sender: str, claim_id: int) -> None:
+        require({"game: not escrow": sender == self.common.addresses["escrow"]})
+        self._mark_slashed(claim_id)
+
+    def _mark_slashed(self, claim_id: int) -> None:
+        for entry in self.entries.values():
+            if entry.claim_id == claim_id:
+                entry.position = process_claim_slashed(entry.position)
 
     def _settle(self, game_id: int, account: str, amount: int, bond: int) -> None:
         self.owed[account] += amount
@@ -171,7 +175,7 @@ class Games:
         return amount
 
 
-def make_subject(claim: Claim, terms: Terms) -> GameSubject:
+def make_subject(claim: Claim, terms: Terms, bond: int) -> GameSubject:
     return GameSubject(
         worker=claim.worker,
         claim_root=Root(claim.root),
@@ -183,4 +187,5 @@ def make_subject(claim: Claim, terms: Terms) -> GameSubject:
         segments=terms.segments,
         segment_length=terms.segment_length,
         reexecution_seconds=Seconds(terms.reexecution_seconds),
+        bond=Wei(bond),
     )

@@ -21,6 +21,7 @@ from tests.property.economy.ghost.ledger import Registry, Shares, Splitter, Vaul
 
 if TYPE_CHECKING:
     from tests.property.economy.ghost.audits import Availability, Lottery
+    from tests.property.economy.ghost.games import Games
 
 TERMS_TYPE = "(bytes32,bytes32,bytes32,bytes32,uint64,uint64,uint64,uint64,uint64)"
 OFFER_TYPE = "(" + ",".join(["uint256"] * 10) + ")"
@@ -147,6 +148,7 @@ class Escrow:
     lost_leases: set[tuple[int, str]] = field(default_factory=set)
     lottery: "Lottery" = field(init=False, repr=False)
     availability: "Availability" = field(init=False, repr=False)
+    game: "Games" = field(init=False, repr=False)
 
     @property
     def address(self) -> str:
@@ -240,7 +242,7 @@ class Escrow:
                 "escrow: audit budget out of range": offer.audit_budget < AMOUNT_LIMIT,
                 "escrow: attestations out of range": offer.attestations <= 16,
                 "escrow: stake out of range": stake <= offer.stake < AMOUNT_LIMIT,
-                "escrow: bond out of range": bond <= offer.bond < AMOUNT_LIMIT,
+                "escrow: bond out of range": bond <= offer.bond < 2**96,
                 "escrow: lease out of range": 1 <= lease <= self.limits.max_lease_seconds,
                 "escrow: heartbeat out of range": 1 <= offer.heartbeat_seconds <= lease,
                 "escrow: expiry in the past": offer.expiry > self.common.now,
@@ -535,6 +537,7 @@ class Escrow:
         is_lottery = self._begin_hook(sender, "lottery", claim_id)
         require({**is_lottery, **self._is_pending(claim_id)})
         self._slash(claim_id, ZERO_ADDRESS)
+        self.game.process_claim_slashed(self.address, claim_id)
 
     def process_unavailable(self, sender: str, claim_id: int) -> None:
         is_availability = self._begin_hook(sender, "availability", claim_id)

@@ -54,6 +54,7 @@ class Ghost:
         if isinstance(beacon, SubmitterBeacon):
             beacon.escrow = self.escrow
         self.escrow.lottery, self.escrow.availability = self.lottery, self.availability
+        self.escrow.game = self.game
 
     def call(self, contract: str, function: str, sender: str, *arguments: Any) -> Any:
         """What the call returns; its events are left in `common.events`."""
