@@ -24,15 +24,15 @@ SEGMENTS, SEGMENT_LENGTH, LIE_STEP = 4, 8, 9
 def measure_challenge() -> str:
     """Markdown: the moves of one dispute, and where its time went."""
     with tempfile.TemporaryDirectory() as folder, found_town(Path(folder)) as town:
-        for name in ("submitter", "worker", "data provider", "treasury", "challenger"):
-            town.add(name)
+        for name, roles in acts.PEOPLE.items():
+            town.add(name, roles)
         lesson = model.prepare_lesson()
         roots = save_bundle(
             town.store, lesson.captured.program, lesson.captured.genesis, lesson.dataset
         )
         operations = validate(lesson.captured.program).operations
-        records = lesson.dataset.records
-        terms = acts.build_terms(roots, records, SEGMENTS, SEGMENT_LENGTH, operations)
+        run = (lesson.dataset.records, SEGMENTS, SEGMENT_LENGTH, operations)
+        terms = acts.build_terms(roots, *run)
         layer = f"blocks.{lesson.config.layers - 1}.mlp.fc.weight"
         lies = build_lies(LIE_STEP, layer, f"optimizer.{layer}.exp_avg", "matmul")
         liar, watcher = town.people["worker"], town.people["challenger"]

@@ -98,7 +98,7 @@ def test_send__contract_refuses__reason_is_given_and_nothing_is_sent(network, ow
     signer = owner.access.sender.signer
     nonce = network.web3.eth.get_transaction_count(signer.address)
     with pytest.raises(Reverted, match="^assign task 1: escrow: not posted$") as caught:
-        owner.escrow.assign(1)
+        owner.escrow.assign(1, bytes(32), 1)
     assert caught.value.reason == "escrow: not posted"
     assert network.web3.eth.get_transaction_count(signer.address) == nonce
 
