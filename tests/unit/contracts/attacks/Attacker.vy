@@ -26,7 +26,7 @@ def execute(target: address, data: Bytes[4096]):
 
 
 @external
-def on_transfer():
+def on_transfer(receiver: address):
     if self.target == empty(address):
         return
     self.calls += 1

@@ -7,7 +7,7 @@
 
 
 interface Hook:
-    def on_transfer(): nonpayable
+    def on_transfer(receiver: address): nonpayable
 
 
 balanceOf: public(HashMap[address, uint256])
@@ -46,4 +46,4 @@ def _transfer(owner: address, to: address, amount: uint256):
     self.balanceOf[owner] -= amount
     self.balanceOf[to] += amount
     if self.hook != empty(address):
-        extcall Hook(self.hook).on_transfer()
+        extcall Hook(self.hook).on_transfer(to)

@@ -17,9 +17,9 @@ from tests.game_table import Table
 HERE = Path(__file__).resolve().parent
 
 
-def load(name: str) -> Any:
+def load(name: str, *arguments: Any) -> Any:
     """Deploy one of the contracts beside this file."""
-    return boa.load(str(HERE / f"{name}.vy"))
+    return boa.load(str(HERE / f"{name}.vy"), *arguments)
 
 
 def make_terms(claimed: SpecEvidence) -> Terms:
