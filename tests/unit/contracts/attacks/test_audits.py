@@ -5,7 +5,7 @@ import pytest
 
 from protocol.audit import AuditStatus
 from tests import economy as eco
-from tests.audits import Audits
+from tests.audits import BUDGET, Audits
 from tests.economy import (
     BURN_ADDRESS,
     BURNED_BPS,
@@ -151,3 +151,39 @@ def test_numbers__as_large_as_they_get__reach_nothing(audits: Audits, auditor: s
         ):
             with boa.reverts("escrow: unknown claim"):
                 call(unknown)
+
+
+def test_void__claimed_and_withheld_again_and_again__spends_fees_and_no_reward(
+    audits: Audits, auditor: str
+) -> None:
+    """A worker executes once, claims the same root for ever and serves no result. Its auditors
+    work and are paid each time, of what is left; the reward is whole, and the task expires."""
+    economy = audits.economy
+    claim_id = audits.opened(auditor, attestations=1)
+    escrow, fees = economy.escrow, []
+    while True:
+        answer = audits.answer(claim_id, auditor)
+        assert audits.reveal(claim_id, auditor, answer) == ""
+        fees.append(economy.lottery.draw_of(claim_id).fee)
+        end = economy.availability.question_of(claim_id).deadline + eco.ROUND_SECONDS
+        boa.env.timestamp = max(end, escrow.claim_of(claim_id).challenge_deadline) + 1
+        assert audits.void(claim_id) == ""
+        if len(fees) == 3:
+            break
+        claim_id = audits.claim(1)
+        audits.fix(claim_id)
+        assert audits.draw(claim_id) == ""
+        assert audits.commit(claim_id, auditor, audits.answer(claim_id, auditor)) == ""
+        audits.pass_deadline(claim_id, "commit_deadline")
+        assert audits.open_leaf(claim_id, audits.segment_of(claim_id, auditor)) == ""
+    assert fees == sorted(fees, reverse=True) and fees[-1] < fees[0]
+    assert economy.owed_to(auditor) == sum(fees)
+    assert escrow.task_of(1).audit_budget == BUDGET - sum(fees)
+    # What remains: the registry counts, and the worker may take the task once more.
+    assert economy.registry.record_of(economy.worker).abandoned == 3
+    assert not escrow.had_lease(1, economy.worker)
+    boa.env.timestamp = escrow.offer_of(1).expiry + 1
+    before = economy.token.balanceOf(economy.submitter)
+    escrow.expire(1)
+    paid_back = economy.token.balanceOf(economy.submitter) - before
+    assert paid_back == eco.REWARD + BUDGET - sum(fees)

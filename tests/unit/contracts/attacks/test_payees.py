@@ -1,7 +1,6 @@
-"""Payees that refuse, burn gas or answer too much; thieves of keys; whoever calls for others."""
+"""Payees that refuse, burn gas or answer too much."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import boa
 import pytest
@@ -80,54 +79,3 @@ def test_timeout__challenger_that_explodes__the_liar_is_slashed(mined: tuple[Sys
     assert table.play(other, moves.Drop(), bomb) == ""
     assert system.contract.withdraw(sender=system.economy.challenger) == BOND
     system.check_books([bomb])
-
-
-def refuse(reason: str, call: Callable[[], Any]) -> None:
-    with boa.reverts(reason):
-        call()
-
-
-def test_thief__of_a_workers_hot_key__moves_stake_and_reward_to_the_payout_only() -> None:
-    with boa.env.anchor():
-        system = deploy_system()
-        economy, worker = system.economy, system.economy.worker
-        table = system.claim(TRUTH)
-        payout, thief = economy.registry.payout_of(worker), boa.env.generate_address("thief")
-        registry, vault = economy.registry, economy.vault
-        node = (WORKER, b"", bytes(32), thief, "")
-        refuse("registry: not the payout", lambda: registry.register(*node, sender=worker))
-        refuse(
-            "registry: not the payout", lambda: registry.set_payout(worker, thief, sender=worker)
-        )
-        refuse("registry: not the payout", lambda: registry.set_payout(worker, thief, sender=thief))
-        refuse(
-            "vault: insufficient stake",
-            lambda: vault.request_withdrawal(worker, STAKE, sender=worker),
-        )
-        economy.pass_window(table.claim_id)
-        economy.escrow.finalise(table.claim_id, sender=thief)
-        refuse("splitter: nothing owed", lambda: economy.splitter.withdraw(worker, sender=worker))
-        economy.splitter.withdraw(payout, sender=thief)
-        vault.request_withdrawal(worker, STAKE, sender=worker)
-        boa.env.time_travel(seconds=UNBONDING_SECONDS)
-        vault.withdraw(worker, sender=thief)
-        assert economy.token.balanceOf(payout) == REWARD + STAKE
-        assert economy.token.balanceOf(thief) == economy.token.balanceOf(worker) == 0
-
-
-def test_thief__of_a_workers_hot_key__gets_awards_of_games_and_can_waste_the_stake() -> None:
-    """What remains: bonds are owed to the account that plays, and a lie can be told with it."""
-    with boa.env.anchor():
-        system = deploy_system()
-        economy, contract = system.economy, system.contract
-        table, thief = system.claim(TRUTH), boa.env.generate_address("thief")
-        game_id = table.open()
-        while contract.owed_to(table.worker) == 0:
-            system.step(table, game_id)
-        award = contract.withdraw(sender=table.worker)
-        assert economy.token.balanceOf(table.worker) == award > 0
-        false = system.claim(LIE)
-        game_id = false.open(thief)
-        boa.env.timestamp = compute_deadline(false.games[game_id]) + 1
-        assert false.play(game_id, moves.Timeout(), thief) == ""
-        assert 0 < economy.splitter.owed_to(thief) <= STAKE // 2
