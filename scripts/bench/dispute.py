@@ -154,6 +154,7 @@ class LongestDispute:
         last = SEGMENTS - 1
         claim_id = economy.escrow.claim(
             task_id,
+            economy.digest_of(task_id),
             claim.root,
             claim.get_node(0, last),
             list(claim.get_path(last)),

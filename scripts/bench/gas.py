@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ from eth_utils import function_abi_to_4byte_selector
 from scripts.bench import dispute, last_step
 from scripts.bench.code_size import list_deployables
 from scripts.campaign.referee import get_functions
+from tests.audits import Audits, mine
 from tests.disputes import make_run, make_truth
 from tests.economy import (
-    CHALLENGE_SECONDS,
+    DELAY_BLOCKS,
     EXPIRY_SECONDS,
     LEASE_SECONDS,
     MIN_STAKE,
-    REWARD,
+    ROUND_SECONDS,
     UNBONDING_SECONDS,
+    Economy,
     deploy_economy,
+    deploy_game,
     get_deployer,
 )
 from tests.game_table import lay_table
@@ -40,9 +44,14 @@ SHARES_MAX = 8
 # Entries that only other contracts may call; their gas is part of their callers'.
 INTERNAL = {
     *("StakeVault.lock", "StakeVault.release", "StakeVault.slash"),
-    *("RewardSplitter.set_split", "RewardSplitter.credit", "RewardSplitter.credit_award"),
+    *("RewardSplitter.set_split", "RewardSplitter.credit", "RewardSplitter.credit_account"),
     *("TaskEscrow.process_game_opened", "TaskEscrow.process_game_lost"),
     *("TaskEscrow.process_worker_lost", "TaskEscrow.process_game_dropped"),
+    *("TaskEscrow.process_audit_default", "TaskEscrow.process_unavailable"),
+    *("TaskEscrow.pay_audit", "ChallengeGame.process_claim_slashed"),
+    *("NodeRegistry.record_finalised", "NodeRegistry.record_lost"),
+    *("NodeRegistry.record_abandoned", "AuditLottery.process_claimed"),
+    *("BlockhashBeacon.process_claimed", "SubmitterBeacon.process_claimed"),
 }
 
 
@@ -115,29 +124,76 @@ def compute_transaction_gas(computation: Any, data: bytes) -> int:
 
 
 def play_tasks() -> None:
-    """Every way through the escrow, the vault and the splitter."""
+    """Every way through the escrow, the registry, the vault and the splitter."""
     economy = deploy_economy()
     escrow, vault, worker = economy.escrow, economy.vault, economy.worker
     shares = [(boa.env.generate_address(), 100) for _ in range(SHARES_MAX)]
-    claim_id = economy.claimed(shares=shares)
-    boa.env.time_travel(seconds=CHALLENGE_SECONDS + 1)
+    task_id = economy.post(shares=shares)
+    economy.assign(task_id)
+    escrow.report_progress(task_id, 2, bytes(32), sender=worker)
+    claim_id = economy.claim(task_id)
+    economy.pass_window(claim_id)
     escrow.finalise(claim_id)
-    economy.splitter.withdraw(sender=worker)
+    payout = economy.registry.payout_of(worker)
+    economy.splitter.withdraw(payout)
+    economy.registry.set_payout(worker, boa.env.generate_address(), sender=payout)
 
-    vault.request_withdrawal(MIN_STAKE, sender=worker)
+    vault.request_withdrawal(worker, MIN_STAKE, sender=worker)
     boa.env.time_travel(seconds=UNBONDING_SECONDS + 1)
-    vault.withdraw(sender=worker)
+    vault.withdraw(worker)
 
     task_id = economy.post()
     economy.assign(task_id)
     escrow.abandon(task_id, sender=worker)
-    economy.assign(task_id)
+    economy.assign(task_id, economy.challenger)
     boa.env.time_travel(seconds=LEASE_SECONDS + 1)
     escrow.expire_lease(task_id)
     escrow.cancel(task_id, sender=economy.submitter)
-    task_id = economy.post(reward=REWARD)
+    task_id = economy.post()
     boa.env.time_travel(seconds=EXPIRY_SECONDS + 1)
     escrow.expire(task_id)
+
+
+def play_audits() -> None:
+    """An audit that matches, one that the worker does not answer, one that nobody draws."""
+    economy = deploy_economy()
+    deploy_game(economy)
+    availability = economy.availability
+    audits = Audits(economy)
+    auditor = audits.hire()
+    audits.warm_up()
+    claim_id = audits.opened(auditor, attestations=1)
+    audits.reveal(claim_id, auditor, audits.answer(claim_id, auditor))
+    economy.attest(claim_id)
+    defaulted = audits.committed(auditor)
+    audits.pass_deadline(defaulted, "open_deadline")
+    audits.declare_default(defaulted, audits.segment_of(defaulted, auditor))
+    audits.settle(defaulted, auditor)
+
+    silent = audits.claimed(attestations=1)
+    mine(DELAY_BLOCKS + 2**8 + 1)
+    economy.beacon.restart(silent)
+    boa.env.timestamp = availability.question_of(silent).deadline + 1
+    availability.serve_again(silent, sender=economy.worker)
+    economy.pass_window(silent)
+    boa.env.timestamp = max(boa.env.timestamp, give_up_time(economy, silent))
+    availability.void(silent)
+    audits.leave(auditor)
+
+
+def give_up_time(economy: Economy, claim_id: int) -> int:
+    """When the worker can serve no more."""
+    return int(economy.availability.question_of(claim_id).deadline) + ROUND_SECONDS + 1
+
+
+def play_secrets() -> None:
+    """The beacon of the submitter."""
+    economy = deploy_economy()
+    beacon = get_deployer("SubmitterBeacon").deploy(economy.lottery, economy.escrow)
+    task_id, preimage = economy.post(), bytes(31) + b"\1"
+    beacon.commit(task_id, sha256(preimage).digest(), sender=economy.submitter)
+    economy.assign(task_id)
+    beacon.show(economy.claim(task_id), preimage, sender=economy.submitter)
 
 
 def play_disputes() -> None:
@@ -158,7 +214,7 @@ def play_longest_dispute() -> None:
     dispute.measure_largest()
 
 
-SCENARIOS = (play_tasks, play_disputes, play_longest_dispute)
+SCENARIOS = (play_tasks, play_audits, play_secrets, play_disputes, play_longest_dispute)
 
 
 def measure_gas() -> dict[str, int]:
