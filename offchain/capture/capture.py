@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from offchain.capture import (  # noqa: F401
     lowering_activations,
+    lowering_convolution,
     lowering_indexing,
     lowering_matmul,
     lowering_pointwise,

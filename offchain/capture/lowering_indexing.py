@@ -8,6 +8,7 @@ from math import prod
 import torch
 
 from offchain.capture.builder import Ref
+from offchain.capture.geometry import join, pad_axis
 from offchain.capture.lowering import Lowering, Number
 from offchain.capture.lowering_pointwise import binary, div, mul
 from offchain.capture.lowering_reductions import fold
@@ -217,17 +218,6 @@ def _scatter_add(low: Lowering, x: Ref, axis: int, index: Ref, source: Ref) -> R
 # --- Joining and padding --------------------------------------------------------------------------
 
 
-def join(low: Lowering, parts: list[Ref], axis: int) -> Ref:
-    """The parts one after the other along an axis, joined two by two."""
-    parts = [part for part in parts if part.shape[axis] > 0]
-    if any(part.dtype is not parts[0].dtype for part in parts):
-        parts = [low.as_float(part) for part in parts]
-    while len(parts) > 1:
-        pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-        parts = [low.emit("cat", *p, axis=axis) if len(p) == 2 else p[0] for p in pairs]
-    return parts[0]
-
-
 @lowers(aten.cat.default)
 def _cat(low: Lowering, tensors: list[Ref], axis: int = 0) -> Ref:
     # PyTorch lets an empty tensor of one axis stand among tensors of any shape.
@@ -245,14 +235,7 @@ def _stack(low: Lowering, tensors: list[Ref], axis: int = 0) -> Ref:
 def _pad(low: Lowering, x: Ref, padding: list[int], value: Number = 0) -> Ref:
     for number in range(len(padding) // 2):
         axis = len(x.shape) - 1 - number
-        before, after = padding[2 * number : 2 * number + 2]
-        cut_before, cut_after = max(0, -before), max(0, -after)
-        x = x.seen(x.view.slice(axis, cut_before, x.shape[axis] - cut_before - cut_after))
-        fill = low.full(float(value) if x.dtype is Dtype.F32 else value, x.dtype)
-        ends = [
-            fill.expand((*x.shape[:axis], max(0, n), *x.shape[axis + 1 :])) for n in (before, after)
-        ]
-        x = join(low, [ends[0], x, ends[1]], axis)
+        x = pad_axis(low, x, axis, *padding[2 * number : 2 * number + 2], value)
     return x
 
 
