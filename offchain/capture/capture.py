@@ -10,13 +10,23 @@ from torch.optim import Optimizer
 from offchain.capture import (  # noqa: F401
     lowering_activations,
     lowering_convolution,
+    lowering_functions,
     lowering_indexing,
+    lowering_joining,
+    lowering_losses,
     lowering_matmul,
+    lowering_normalization,
+    lowering_ordering,
     lowering_pointwise,
+    lowering_pooling,
     lowering_random,
     lowering_reductions,
+    lowering_resampling,
+    lowering_scans,
+    lowering_scatter,
     lowering_selection,
     lowering_views,
+    lowering_windows,
 )
 from offchain.capture.builder import prune
 from offchain.capture.dtypes import get_dtype

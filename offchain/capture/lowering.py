@@ -20,6 +20,7 @@ from offchain.capture.errors import UnsupportedOperator
 from offchain.capture.places import get_place, get_where
 from offchain.capture.registry import REGISTRY, Unsupported
 from protocol.operators import MalformedOperator
+from protocol.rejections import IntegerOverflow
 from protocol.types import Array, Dtype, Shape
 
 # A larger constant is computed in every step where that is possible (a causal mask from
@@ -113,7 +114,7 @@ class Lowering:
         self.builder.source = str(get_place(node))
         try:
             return function(self, *args, **kwargs)
-        except (Unsupported, MalformedOperator) as error:
+        except (Unsupported, MalformedOperator, IntegerOverflow) as error:
             raise UnsupportedOperator(_describe(node, str(error))) from error
 
     def _resolve(self, node: fx.Node) -> Any:

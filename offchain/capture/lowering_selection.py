@@ -7,7 +7,7 @@ import torch
 from offchain.capture.builder import Ref
 from offchain.capture.dtypes import get_dtype
 from offchain.capture.lowering import Lowering, Number
-from offchain.capture.lowering_pointwise import Value, binary, is_integer
+from offchain.capture.lowering_pointwise import Value, binary, is_integer, where
 from offchain.capture.registry import Unsupported, lowers
 from protocol.types import Dtype
 
@@ -113,13 +113,6 @@ def _bitwise_not(low: Lowering, x: Ref) -> Ref:
     if low.get_result_dtype() is torch.bool:
         return low.emit("logical_not", x)
     return low.emit("int_sub", low.full(-1, Dtype.I32), x)
-
-
-def where(low: Lowering, condition: Ref, x: Value, y: Value) -> Ref:
-    """x where the condition holds, else y."""
-    if is_integer(x, y):
-        return low.emit("where", condition, low.as_int(x), low.as_int(y))
-    return low.emit("where", condition, low.as_float(x), low.as_float(y))
 
 
 @lowers(aten.where.self, aten.where.ScalarSelf, aten.where.ScalarOther, aten.where.Scalar)

@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import stateless
 from torch.optim import Optimizer
 
-from offchain.capture.decompositions import get_decompositions
+from offchain.capture.decompositions import RECORDING, get_decompositions
 from offchain.capture.errors import (
     CaptureError,
     MalformedLoss,
@@ -117,9 +117,12 @@ def trace_step(
     with warnings.catch_warnings(), traceback.preserve_node_meta():
         warnings.simplefilter("ignore")
         try:
-            recorded = make_fx(step, tracing_mode="fake", _allow_non_fake_inputs=True)(
-                list(state.values()), list(batch.values())
-            )
+            recorded = make_fx(
+                step,
+                decomposition_table=RECORDING,
+                tracing_mode="fake",
+                _allow_non_fake_inputs=True,
+            )(list(state.values()), list(batch.values()))
         except CaptureError:
             raise
         except _UNTRACEABLE as error:
