@@ -1,6 +1,7 @@
 """Which ATen operations are taken apart before lowering: those without a lowering of their own."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch._decomp import core_aten_decompositions, decomposition_table
 from offchain.capture.registry import REGISTRY
 
 
+@cache
 def get_decompositions() -> dict[Any, Callable[..., Any]]:
     """PyTorch's own decompositions of every operation that is not lowered whole."""
     known = {**decomposition_table, **core_aten_decompositions()}

@@ -107,7 +107,22 @@ def overlap_add(
     are dropped from the front of each axis.
     """
     count = len(lengths)
-    first = len(windows.shape) - 2 * count
+    lead = windows.shape[: len(windows.shape) - 2 * count]
+    # One leading axis leaves room for a further one while zeros are put between elements.
+    windows = low.builder.reshape(windows, (prod(lead), *windows.shape[len(lead) :]))
+    added = _overlap_add(low, windows, lengths, before, stride, dilation)
+    return low.builder.reshape(added, (*lead, *lengths))
+
+
+def _overlap_add(
+    low: Lowering,
+    windows: Ref,
+    lengths: Sequence[int],
+    before: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+) -> Ref:
+    count, first = len(lengths), 1
     kernel = windows.shape[first + count :]
     if all(k <= s and (d == 1 or k == 1) for k, s, d in zip(kernel, stride, dilation)):
         return _lay_side_by_side(low, windows, lengths, before, stride)

@@ -1,8 +1,8 @@
 """Operations that are one fixed linear map per spatial axis: resizing, mirrored and repeated
 padding, averages over windows that divide an axis.
 
-The map of an axis is read off PyTorch's own operation at capture, so its coordinates and weights
-are PyTorch's; the gradient uses the transposed map.
+The map of an axis is read off PyTorch's own operation at capture, and the gradient's off the
+gradient's, so coordinates and weights are PyTorch's.
 """
 
 from collections.abc import Callable
@@ -24,17 +24,22 @@ aten = torch.ops.aten
 ADDED_MAX = 4  # terms that are added one by one; more are a sum
 LENGTH_MAX = 2**12  # = 4096: the map of an axis is read off a square matrix
 
-Probe = Callable[[Tensor, int], Tensor]  # the operation on [1, L, ..., L, ...] along one axis
+# The operation on [1, L, ..., L, ...] along one axis of length L; the others keep their length.
+Probe = Callable[[Tensor, int], Tensor]
+
+OTHER = 4  # length of the other axes: some operations of PyTorch go wrong on axes of length 1
 
 
 def _compute_matrix(length: int, number: int, count: int, probe: Probe) -> np.ndarray:
     """[outputs, length]: what each output takes of each element of spatial axis `number`."""
     if length > LENGTH_MAX:
         raise Unsupported(f"an axis of {length} elements, limit {LENGTH_MAX}")
-    shape = [1, length, *[1] * count]
-    shape[2 + number] = length
-    result = probe(torch.eye(length).reshape(shape), number)
-    return result.reshape(length, -1).numpy().T
+    basis = torch.eye(length).reshape(1, length, *_only([length] * count, number, 1))
+    result = probe(basis.expand(1, length, *_only([length] * count, number, OTHER)), number)
+    for axis in reversed(range(count)):
+        if axis != number:
+            result = result.select(2 + axis, 0)
+    return result[0].numpy().T
 
 
 def apply_matrix(low: Lowering, x: Ref, axis: int, matrix: np.ndarray) -> Ref:
@@ -64,11 +69,9 @@ def apply_matrix(low: Lowering, x: Ref, axis: int, matrix: np.ndarray) -> Ref:
     return total
 
 
-def _resample(low: Lowering, x: Ref, lengths: tuple[int, ...], probe: Probe, back: bool) -> Ref:
-    count = len(lengths)
-    for number, length in enumerate(lengths):
-        matrix = _compute_matrix(length, number, count, probe)
-        x = apply_matrix(low, x, number - count, matrix.T if back else matrix)
+def _resample(low: Lowering, x: Ref, count: int, probe: Probe) -> Ref:
+    for number, length in enumerate(x.shape[-count:]):
+        x = apply_matrix(low, x, number - count, _compute_matrix(length, number, count, probe))
     return x
 
 
@@ -78,28 +81,47 @@ def _only(values: list[Any], number: int, other: Any) -> list[Any]:
 
 
 def _lower_resizing(name: str, count: int, has_corners: bool) -> None:
-    operation = getattr(aten, name).default
+    operation, backward = getattr(aten, name).default, getattr(aten, f"{name}_backward").default
 
-    def get_probe(sizes: list[int], arguments: tuple[Any, ...]) -> Probe:
+    def split(arguments: tuple[Any, ...], number: int) -> list[Any]:
+        """The arguments after the sizes, for one axis."""
         corners = arguments[:1] if has_corners else ()
         scales = list(arguments[len(corners) :]) + [None] * count
-
-        def probe(x: Tensor, number: int) -> Tensor:
-            size = _only(sizes, number, 1)
-            return operation(x, size, *corners, *_only(scales[:count], number, None))
-
-        return probe
+        return [*corners, *_only(scales[:count], number, None)]
 
     @lowers(operation)
     def resize(low: Lowering, x: Ref, sizes: list[int], *arguments: Any) -> Ref:
-        return _resample(low, x, x.shape[-count:], get_probe(sizes, arguments), back=False)
+        others = OTHER if tuple(sizes) == x.shape[-count:] else 2 * OTHER
 
-    @lowers(getattr(aten, f"{name}_backward").default)
+        def probe(basis: Tensor, number: int) -> Tensor:
+            # What is the same along an axis stays so: any element of the other axes will do.
+            return operation(basis, _only(sizes, number, others), *split(arguments, number))
+
+        return _resample(low, x, count, probe)
+
+    @lowers(backward)
     def resize_backward(
         low: Lowering, gradient: Ref, sizes: list[int], shape: list[int], *arguments: Any
     ) -> Ref:
-        lengths = tuple(shape[-count:])
-        return _resample(low, gradient, lengths, get_probe(sizes, arguments), back=True)
+        # Where no size changes PyTorch takes a short cut, in some gradients but not in the map
+        # itself; so the gradient is read off the gradient, with other sizes changing as here.
+        kept = list(sizes) == list(shape[-count:])
+
+        def probe(basis: Tensor, number: int) -> Tensor:
+            before = [*basis.shape[:2], *_only(list(shape[-count:]), number, OTHER)]
+            after = _only(sizes, number, OTHER if kept else 2 * OTHER)
+            if kept:
+                return backward(basis, after, before, *split(arguments, number))
+            others = [2 + axis for axis in range(count) if axis != number]
+            for axis in others:
+                basis = torch.cat([basis, basis], axis)
+            result = backward(basis, after, before, *split(arguments, number))
+            if not others:
+                return result
+            # Every output's weights along another axis add up to 1.
+            return result.sum(others, keepdim=True) / (2 * OTHER) ** len(others)
+
+        return _resample(low, gradient, count, probe)
 
 
 for _count, _linear in ((1, "linear"), (2, "bilinear"), (3, "trilinear")):
@@ -112,25 +134,26 @@ _lower_resizing("_upsample_bicubic2d_aa", 2, has_corners=True)
 
 
 def _lower_padding(name: str, count: int) -> None:
-    operation = getattr(aten, name).default
+    operation, backward = getattr(aten, name).default, getattr(aten, f"{name}_backward").default
 
-    def get_probe(padding: list[int]) -> Probe:
-        # PyTorch gives pairs from the last axis backwards.
+    def select(padding: list[int], number: int) -> list[int]:
+        """The padding of one axis alone; PyTorch gives pairs from the last axis backwards."""
         pairs = [padding[2 * n : 2 * n + 2] for n in range(count)][::-1]
-
-        def probe(x: Tensor, number: int) -> Tensor:
-            kept = _only(pairs, number, [0, 0])[::-1]
-            return operation(x, [end for pair in kept for end in pair])
-
-        return probe
+        return [end for pair in _only(pairs, number, [0, 0])[::-1] for end in pair]
 
     @lowers(operation)
     def pad(low: Lowering, x: Ref, padding: list[int]) -> Ref:
-        return _resample(low, x, x.shape[-count:], get_probe(padding), back=False)
+        return _resample(low, x, count, lambda basis, n: operation(basis, select(padding, n)))
 
-    @lowers(getattr(aten, f"{name}_backward").default)
+    @lowers(backward)
     def pad_backward(low: Lowering, gradient: Ref, x: Ref, padding: list[int]) -> Ref:
-        return _resample(low, gradient, x.shape[-count:], get_probe(padding), back=True)
+        lengths = list(x.shape[-count:])
+
+        def probe(basis: Tensor, number: int) -> Tensor:
+            before = torch.zeros(*basis.shape[:2], *_only(lengths, number, OTHER))
+            return backward(basis, before, select(padding, number))
+
+        return _resample(low, gradient, count, probe)
 
 
 for _count in (1, 2, 3):
@@ -139,19 +162,22 @@ for _count in (1, 2, 3):
 
 
 def _lower_adaptive_average(count: int) -> None:
-    operation = getattr(aten, f"_adaptive_avg_pool{count}d").default
-
-    def get_probe(sizes: list[int]) -> Probe:
-        return lambda x, number: operation(x, _only(sizes, number, 1))
+    name = f"_adaptive_avg_pool{count}d"
+    operation, backward = getattr(aten, name).default, getattr(aten, f"{name}_backward").default
 
     @lowers(operation)
     def pool(low: Lowering, x: Ref, sizes: list[int]) -> Ref:
-        return _resample(low, x, x.shape[-count:], get_probe(sizes), back=False)
+        return _resample(low, x, count, lambda basis, n: operation(basis, _only(sizes, n, OTHER)))
 
-    @lowers(getattr(aten, f"_adaptive_avg_pool{count}d_backward").default)
+    @lowers(backward)
     def pool_backward(low: Lowering, gradient: Ref, x: Ref) -> Ref:
-        sizes = list(gradient.shape[-count:])
-        return _resample(low, gradient, x.shape[-count:], get_probe(sizes), back=True)
+        lengths = list(x.shape[-count:])
+
+        def probe(basis: Tensor, number: int) -> Tensor:
+            before = torch.zeros(*basis.shape[:2], *_only(lengths, number, OTHER))
+            return backward(basis, before)
+
+        return _resample(low, gradient, count, probe)
 
 
 _lower_adaptive_average(2)

@@ -127,13 +127,13 @@ def _masked_fill(low: Lowering, x: Ref, mask: Ref, value: Value) -> Ref:
     return where(low, mask, value, x)
 
 
-def _smaller(low: Lowering, x: Value, y: Value) -> Ref:
+def smaller(low: Lowering, x: Value, y: Value) -> Ref:
     if is_integer(x, y):
         return where(low, binary(low, "lt", x, y), x, y)
     return binary(low, "minimum", x, y)
 
 
-def _larger(low: Lowering, x: Value, y: Value) -> Ref:
+def larger(low: Lowering, x: Value, y: Value) -> Ref:
     if is_integer(x, y):
         return where(low, binary(low, "lt", x, y), y, x)
     return binary(low, "maximum", x, y)
@@ -141,12 +141,12 @@ def _larger(low: Lowering, x: Value, y: Value) -> Ref:
 
 @lowers(aten.maximum.default)
 def _maximum(low: Lowering, x: Ref, y: Ref) -> Ref:
-    return _larger(low, x, y)
+    return larger(low, x, y)
 
 
 @lowers(aten.minimum.default)
 def _minimum(low: Lowering, x: Ref, y: Ref) -> Ref:
-    return _smaller(low, x, y)
+    return smaller(low, x, y)
 
 
 @lowers(aten.clamp.default, aten.clamp.Tensor)
@@ -154,9 +154,9 @@ def _clamp(low: Lowering, x: Ref, min: Value | None = None, max: Value | None = 
     # The types of bounds that are numbers follow x.
     cast = float if x.dtype is Dtype.F32 else int
     if min is not None:
-        x = _larger(low, x, min if isinstance(min, Ref) else cast(min))
+        x = larger(low, x, min if isinstance(min, Ref) else cast(min))
     if max is not None:
-        x = _smaller(low, x, max if isinstance(max, Ref) else cast(max))
+        x = smaller(low, x, max if isinstance(max, Ref) else cast(max))
     return x
 
 

@@ -48,6 +48,7 @@ class Trace:
     module: fx.GraphModule
     state: dict[str, Tensor]  # by slot name, in the order of the graph's inputs
     moments: dict[str, str]  # which of them the optimiser keeps -> its own name for it
+    buffers: frozenset[str]  # which of them are the module's buffers
 
 
 def trace_step(
@@ -129,7 +130,8 @@ def trace_step(
             reason = str(error).split("\n", 1)[0]
             raise UnsupportedOperator(f"{places.operation}: {reason}{places.last.where}") from error
         functional = _functionalize(recorded, list(state.values()), list(batch.values()))
-    return Trace(functional, state, {name: key for name, (_, key) in moments.items()})
+    kept = {name: key for name, (_, key) in moments.items()}
+    return Trace(functional, state, kept, frozenset(buffers))
 
 
 _UNTRACEABLE = (
