@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from offchain.capture.errors import UnsupportedDtype
-from protocol.types import Array, Dtype
+from protocol.types import CANONICAL_NAN, Array, Dtype
 
 _TYPES = {
     torch.float32: Dtype.F32,
@@ -42,4 +42,7 @@ def to_array(name: str, tensor: Tensor) -> Array:
         if low < -(2**31) or high >= 2**31:
             raise UnsupportedDtype(f"{name}: values from {low} to {high} do not fit i32")
     # Not ascontiguousarray, which makes scalars one-dimensional.
-    return np.array(values, dtype=dtype.numpy, order="C")
+    array = np.array(values, dtype=dtype.numpy, order="C")
+    if dtype is Dtype.F32:
+        array[np.isnan(array)] = np.uint32(CANONICAL_NAN).view(np.float32)
+    return array

@@ -21,7 +21,7 @@ from offchain.capture.places import get_place, get_where
 from offchain.capture.registry import REGISTRY, Unsupported
 from protocol.operators import MalformedOperator
 from protocol.rejections import IntegerOverflow
-from protocol.types import Array, Dtype, Shape
+from protocol.types import CANONICAL_NAN, Array, Dtype, Shape
 
 # A larger constant is computed in every step where that is possible (a causal mask from
 # positions), rather than kept in the state, which is hashed and stored per segment.
@@ -214,6 +214,8 @@ class Lowering:
         if dtype is Dtype.F32:
             with np.errstate(over="ignore"):
                 bits = int(np.float32(value).view(np.uint32))
+            if value != value:
+                bits = CANONICAL_NAN
         else:
             bits = int(value)
             if not -(2**31) <= bits < 2**31:

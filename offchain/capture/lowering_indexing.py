@@ -139,6 +139,23 @@ def _index_add(low: Lowering, x: Ref, axis: int, index: Ref, values: Ref, alpha:
     return _add_rows(low, x, axis, index, mul(low, values, float(alpha)))
 
 
+@lowers(aten.index_fill.int_Scalar, aten.index_fill.int_Tensor)
+def _index_fill(low: Lowering, x: Ref, axis: int, index: Ref, value: Ref | Number) -> Ref:
+    axis = normalize_axis(axis, len(x.shape))
+    index = low.builder.reshape(index, (prod(index.shape),))
+    written = binary(low, "le", 0, find_last(low, index, x.shape[axis]))
+    ones = [1] * (len(x.shape) - 1 - axis)
+    fill = value if isinstance(value, Ref) or x.dtype is not Dtype.F32 else float(value)
+    return where(low, low.builder.reshape(written, (x.shape[axis], *ones)), fill, x)
+
+
+@lowers(aten.index_copy.default)
+def _index_copy(low: Lowering, x: Ref, axis: int, index: Ref, values: Ref) -> Ref:
+    axis = normalize_axis(axis, len(x.shape))
+    index = low.builder.reshape(index, (prod(index.shape),))
+    return _replace(low, x, axis, find_last(low, index, x.shape[axis]), values)
+
+
 # --- Indexing by tensors --------------------------------------------------------------------------
 
 

@@ -167,6 +167,8 @@ def _abs(low: Lowering, x: Ref) -> Ref:
 
 @lowers(aten.sign.default, aten.sgn.default)
 def _sign(low: Lowering, x: Ref) -> Ref:
+    if is_integer(x):
+        return binary(low, "sub", binary(low, "lt", 0, x), binary(low, "lt", x, 0))
     zero = low.full(0.0, Dtype.F32)
     above, below = low.emit("lt", zero, x), low.emit("lt", x, zero)
     return low.emit("sub", low.emit("to_float", above), low.emit("to_float", below))

@@ -43,7 +43,7 @@ class Argument:
         x = self.value
         match self.layout:
             case "permuted":
-                return x.permute(*reversed(range(x.dim()))).contiguous()
+                return x.permute(tuple(reversed(range(x.dim())))).contiguous()
             case "flipped":
                 return x.flip(list(range(x.dim())))
             case "gaps" if x.dim():
@@ -56,7 +56,7 @@ class Argument:
         """The argument, from the parameter."""
         match self.layout:
             case "permuted":
-                return stored.permute(*reversed(range(stored.dim())))
+                return stored.permute(tuple(reversed(range(stored.dim()))))
             case "flipped":
                 return stored.flip(list(range(stored.dim())))
             case "gaps" if stored.dim():

@@ -17,9 +17,9 @@ INDEXED = {
     "two_axes": lambda x, i: x[i, i.flip(1)],
     "apart": lambda x, i: x[i, :, i.flip(0)],
     "with_constant": lambda x, i: x[FIXED, i] + x[i, FIXED],
-    "constants": lambda x, i: x[FIXED[:, None], [[0, 1]], -1] * i.sum(),
+    "constants": lambda x, i: x[FIXED[:, None], [[0, 1]], -1] * (i & 3).sum(),
     "none_and_slice": lambda x, i: x[None, i, 1:, i.flip(0)],
-    "take_along": lambda x, i: x.take_along_dim(i[:, :, None], 1),
+    "take_along": lambda x, i: x[:2].take_along_dim(i[:, :, None], 1),
     "gather": lambda x, i: x.gather(2, i[:1, None, :].expand(3, 2, 3)),
     "gather_short": lambda x, i: x.gather(0, i[:, :, None]),
     "index_select": lambda x, i: x.index_select(1, i[0]),
@@ -39,8 +39,8 @@ ASSIGNED = {
     "scatter": lambda x, i: x.scatter(1, i[:, :1, None], x[:2, :1, :1] * 3),
     "scatter_many": lambda x, i: torch.zeros_like(x).scatter(2, FIXED.expand(3, 3, 3), x),
     "scatter_value": lambda x, i: x.scatter(1, i[:, :, None], 5.0),
-    "scatter_add": lambda x, i: x.scatter_add(1, i[:, :, None].expand(2, 3, 2), x * 2),
-    "scatter_reduce": lambda x, i: x.scatter_reduce(0, i[:, :, None], x, "sum"),
+    "scatter_add": lambda x, i: x.scatter_add(1, i[:, :, None].expand(2, 3, 2), x[:2, :, :2] * 2),
+    "scatter_reduce": lambda x, i: x.scatter_reduce(0, i[:, :, None], x[:2, :, :1], "sum"),
     "triangle": lambda x, i: x.tril() + x.triu(1) * 2 + torch.diag_embed(x[0]),
     "diagonal": lambda x, i: x.diagonal_scatter(x[0] * 2, 0, 0, 1),
 }
@@ -69,11 +69,11 @@ def test_index__every_form__like_float64(name: str, layout: str) -> None:
 
 
 def test_index__negative_numbers_of_a_batch__count_from_the_end() -> None:
-    check_operator(lambda x, i: x[i] + x[:, i].sum(0), [torch.randn(3, 4)], [MIXED])
+    check_operator(lambda x, i: x[i] + x[:, i].sum(0)[..., None], [torch.randn(3, 4)], [MIXED])
 
 
 def test_index__mask__is_refused() -> None:
-    with pytest.raises(UnsupportedOperator, match="no fixed shape|data-dependent|nonzero"):
+    with pytest.raises(UnsupportedOperator, match="aten"):
         check_operator(lambda x: x[x > 0].sum(), [torch.randn(4)])
 
 
@@ -88,7 +88,7 @@ LOSSES = {
         x, t, weight=WEIGHT.to(x.dtype), label_smoothing=0.2, ignore_index=0, reduction="sum"
     ),
     "none": lambda x, t: F.cross_entropy(x, t, reduction="none", ignore_index=1),
-    "probabilities": lambda x, t: F.cross_entropy(x, x.detach().softmax(1)),
+    "probabilities": lambda x, t: F.cross_entropy(x, x.detach().flip(0).softmax(1)),
     "images": lambda x, t: F.cross_entropy(x[:, :, None, None].expand(4, 4, 2, 1), t[:, None, None].expand(4, 2, 1)),
     "one_row": lambda x, t: F.cross_entropy(x[0], t[0]),
     "nll": lambda x, t: F.nll_loss(x.log_softmax(1), t, weight=WEIGHT.to(x.dtype)),
@@ -100,7 +100,6 @@ LOSSES = {
     ),
     "kl": lambda x, t: F.kl_div(x.log_softmax(1), x.detach().softmax(0), reduction="batchmean"),
     "kl_log": lambda x, t: F.kl_div(x.log_softmax(1), x.detach().log_softmax(0), log_target=True),
-    "multi_margin": lambda x, t: F.multi_margin_loss(x, t),
     "hinge": lambda x, t: F.hinge_embedding_loss(x, x.detach().sign()) + F.soft_margin_loss(x, x.detach().sign()),
     "cosine": lambda x, t: F.cosine_similarity(x, x.detach().flip(0)).sum(),
     "triplet": lambda x, t: F.triplet_margin_loss(x, x.detach().flip(0), x.detach().roll(1, 0)),

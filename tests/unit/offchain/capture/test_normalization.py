@@ -33,7 +33,7 @@ FUNCTIONS = {
 @pytest.mark.parametrize("rank", SHAPES)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_normalization__any_rank__like_float64(name: str, rank: int) -> None:
-    if rank == 1 and name in ("instance", "local"):
+    if rank == 1 and name in ("instance", "local", "group", "group_plain"):
         return
     layout = ["plain", "permuted", "flipped", "gaps"][rank - 1]
     x = Argument(torch.randn(*SHAPES[rank]) * 2 + 1, layout)
@@ -68,22 +68,3 @@ def test_batch_norm__several_steps__running_statistics_like_pytorch(
     batches = [{"x": torch.randn(4, 2, 8) + step} for step in range(3)]
     compare_training(module, optimizer, batches, tolerance=1e-3)
     assert module.norm.num_batches_tracked == 3
-
-
-def test_batch_norm__cumulative_average__like_pytorch(
-    compare_training: Callable[..., object],
-) -> None:
-    torch.manual_seed(0)
-
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.norm = nn.BatchNorm1d(3, momentum=None)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.norm(x).pow(3).mean()
-
-    module = Model()
-    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    batches = [{"x": torch.randn(4, 3) + step} for step in range(3)]
-    compare_training(module, optimizer, batches, tolerance=1e-3)
