@@ -99,6 +99,7 @@ def trace_step(
         with (
             places,
             sdpa_kernel(SDPBackend.MATH),
+            torch.backends.mkldnn.flags(enabled=False),  # whose LSTM is one opaque operation
             stateless._reparametrize_module(module, {**leaves, **traced_buffers}, tie_weights=True),
         ):
             loss = _compute_loss(module, dict(zip(batch, fields)), training.accumulate)
