@@ -82,8 +82,9 @@ def capture(
     """Capture one training step of `module(**fields)`, whose result is the loss.
 
     Neither the module nor the optimiser is changed. `rows` is the batch size, `policy` names the
-    bits of matrix products, `seed` (32 bits) keys dropout. `schedule` is a scheduler of torch.optim,
-    or maps the number of steps taken (a f32 scalar tensor) to the factor of every learning rate.
+    bits of matrix products, `seed` (32 bits) keys dropout. `schedule` is a scheduler of
+    torch.optim, or maps the number of steps taken (a f32 scalar tensor) to the factor of every
+    learning rate.
     `clip_norm` bounds the norm of all gradients, `clip_value` each of their elements. `accumulate`
     computes the batch in that many parts, whose losses are averaged. Raises a CaptureError.
     """

@@ -32,9 +32,7 @@ def _batch_norm(
     legit = torch.ops.aten._native_batch_norm_legit
     if running_mean is None:
         return legit.no_stats(x, weight, bias, training, momentum, epsilon)
-    return legit(
-        x, weight, bias, running_mean, running_variance, training, momentum, epsilon
-    )
+    return legit(x, weight, bias, running_mean, running_variance, training, momentum, epsilon)
 
 
 # Applied while the step is recorded: what hides a write from functionalisation.

@@ -26,7 +26,9 @@ def is_supported(dtype: torch.dtype) -> bool:
 def get_dtype(dtype: torch.dtype) -> Dtype:
     """The program's type. Raises UnsupportedDtype."""
     if dtype not in _TYPES:
-        raise UnsupportedDtype(f"{dtype}: a program holds float32 and integers only")
+        raise UnsupportedDtype(
+            f"{dtype}: a program holds float32 and integers only (`.float()` converts)"
+        )
     return _TYPES[dtype]
 
 

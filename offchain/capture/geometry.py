@@ -28,9 +28,7 @@ def crop(x: Ref, axis: int, start: int, length: int) -> Ref:
     return x.seen(x.view.slice(axis, start, length))
 
 
-def pad_axis(
-    low: Lowering, x: Ref, axis: int, before: int, after: int, value: Number = 0.0
-) -> Ref:
+def pad_axis(low: Lowering, x: Ref, axis: int, before: int, after: int, value: Number = 0.0) -> Ref:
     """An axis with more elements of one value at its ends; a negative number removes elements."""
     cut = max(0, -before)
     x = crop(x, axis, cut, x.shape[axis] - cut - max(0, -after))
@@ -78,7 +76,10 @@ def slide(
     stride: Sequence[int],
     dilation: Sequence[int],
 ) -> Ref:
-    """[..., *lengths] -> [..., *outputs, *kernel], a view: element o, k is o * stride + k * dilation."""
+    """[..., *lengths] -> [..., *outputs, *kernel], a view.
+
+    Element (o, k) of an axis is element o * stride + k * dilation.
+    """
     first = len(x.shape) - len(outputs)
     spatial = x.view.strides[first:]
     view = View(

@@ -102,6 +102,8 @@ class Lowering:
         self.builder.source = str(get_place(node))
         if node.target is operator.getitem:
             return self._resolve(node.args[0])[node.args[1]]
+        if any(not isinstance(n, int) for r in _get_results(node) for n in r.shape):
+            raise UnsupportedOperator(_describe(node, "its result has no fixed shape"))
         if _get_results(node) and all(r.numel() == 0 for r in _get_results(node)):
             return self._make_empty(node)
         arguments = [r for a in node.all_input_nodes for r in _get_results(a)]

@@ -31,7 +31,13 @@ def _compute_outputs(lengths: Steps, kernel: Steps, stride: Steps, dilation: Ste
 
 
 def _lay_out_windows(
-    low: Lowering, x: Ref, outputs: Shape, kernel: Steps, stride: Steps, dilation: Steps, groups: int
+    low: Lowering,
+    x: Ref,
+    outputs: Shape,
+    kernel: Steps,
+    stride: Steps,
+    dilation: Steps,
+    groups: int,
 ) -> Ref:
     """x [N, C, *lengths] -> [G, N, positions, C/G * kernel], a copy in which windows are rows."""
     batch, channels, count = x.shape[0], x.shape[1] // groups, len(outputs)

@@ -259,9 +259,7 @@ def power(low: Lowering, base: Ref, exponent: Ref) -> Ref:
     negative = binary(low, "lt", base, 0.0)
     result = where(low, negative, signed, size)
     # log(0) * 0 and log(1) * infinity are no numbers, but these powers are 1.
-    is_one = low.emit(
-        "bitwise_or", binary(low, "eq", exponent, 0.0), binary(low, "eq", base, 1.0)
-    )
+    is_one = low.emit("bitwise_or", binary(low, "eq", exponent, 0.0), binary(low, "eq", base, 1.0))
     return where(low, is_one, 1.0, result)
 
 
@@ -296,7 +294,9 @@ _TRIGONOMETRIC = (
 for _name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinc"):
     _refuse(getattr(aten, _name).default, _TRIGONOMETRIC)
 _refuse(aten.atan2.default, _TRIGONOMETRIC)
-_refuse(aten.erfc.default, "1 - erf(x) would lose what erfc keeps far from zero; write that if meant")
+_refuse(
+    aten.erfc.default, "1 - erf(x) would lose what erfc keeps far from zero; write that if meant"
+)
 for _name in ("lgamma", "digamma", "erfinv", "i0"):
     _refuse(getattr(aten, _name).default, "the instruction set cannot express it")
 for _overload in (aten.fmod.Tensor, aten.fmod.Scalar):

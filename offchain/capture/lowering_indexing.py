@@ -195,9 +195,7 @@ def _merge_indices(low: Lowering, x: Ref, indices: Indices) -> tuple[Ref, Ref, l
     return joined, _join_indices(low, given, lengths), axes, axes[0] if is_together else 0
 
 
-def _join_indices(
-    low: Lowering, indices: list[Ref | Tensor], lengths: tuple[int, ...]
-) -> Ref:
+def _join_indices(low: Lowering, indices: list[Ref | Tensor], lengths: tuple[int, ...]) -> Ref:
     """Row-major number of the element that the indices name together; -1 if one is outside."""
     steps = [prod(lengths[number + 1 :]) for number in range(len(lengths))]
     known, outside = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.bool)
@@ -231,9 +229,7 @@ def _index(low: Lowering, x: Ref, indices: list[Ref | None]) -> Ref:
     return taken.permute((*rest[:place], *range(rank), *rest[place:]))
 
 
-@lowers(
-    aten.index_put.default, aten._unsafe_index_put.default, aten._index_put_impl.default
-)
+@lowers(aten.index_put.default, aten._unsafe_index_put.default, aten._index_put_impl.default)
 def _index_put(
     low: Lowering,
     x: Ref,

@@ -31,7 +31,8 @@ def _stack(low: Lowering, tensors: list[Ref], axis: int = 0) -> Ref:
 def _pad(low: Lowering, x: Ref, padding: list[int], value: Number = 0) -> Ref:
     for number in range(len(padding) // 2):
         axis = len(x.shape) - 1 - number
-        x = pad_axis(low, x, axis, *padding[2 * number : 2 * number + 2], value)
+        before, after = padding[2 * number : 2 * number + 2]
+        x = pad_axis(low, x, axis, before, after, value)
     return x
 
 

@@ -173,8 +173,11 @@ def _from_channel_rows(low: Lowering, rows: Ref, shape: Shape) -> Ref:
     return wide.permute((1, 0, *range(2, len(shape))))
 
 
-def _per_row(x: Ref | None, rows: Ref) -> Ref | None:
-    return None if x is None else x.unsqueeze(1).expand(rows.shape)
+def _per_row(low: Lowering, x: Ref | None, rows: Ref, otherwise: float) -> Ref:
+    """A tensor [C] beside rows [C, K]."""
+    if x is None:
+        return low.full(otherwise, Dtype.F32)
+    return x.unsqueeze(1).expand(rows.shape)
 
 
 def _normalize_rows(
@@ -182,8 +185,8 @@ def _normalize_rows(
 ) -> Ref:
     if weight is None and bias is None:
         return low.emit("normalize", rows, mean, rstd)
-    scale = _per_row(weight, rows) or low.full(1.0, Dtype.F32)
-    shift = _per_row(bias, rows) or low.full(0.0, Dtype.F32)
+    scale = _per_row(low, weight, rows, 1.0)
+    shift = _per_row(low, bias, rows, 0.0)
     return low.emit("layer_norm", rows, mean, rstd, scale, shift)
 
 
@@ -281,13 +284,14 @@ def _batch_norm_backward(
     if not training:
         assert running_mean is not None and running_variance is not None
         mean, rstd = running_mean, _compute_inverse(low, running_variance, epsilon)
+    assert mean is not None and rstd is not None
     result: list[Ref | None] = [None, None, None]
     if mask[0]:
-        scale = _per_row(weight, rows) or low.full(1.0, Dtype.F32)
+        scale = _per_row(low, weight, rows, 1.0)
         if training:
             inner = low.emit("layer_norm_backward", gradients, rows, mean, rstd, scale)
         else:
-            inner = mul(low, mul(low, gradients, scale), _per_row(rstd, rows))
+            inner = mul(low, mul(low, gradients, scale), rstd.unsqueeze(1))
         result[0] = _from_channel_rows(low, inner, x.shape)
     if mask[1]:
         normal = low.emit("normalize", rows, mean, rstd)

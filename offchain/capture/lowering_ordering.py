@@ -90,7 +90,7 @@ def _min(low: Lowering, x: Ref, axis: int, keep: bool = False) -> tuple[Ref, Ref
     return _find_along(low, x, axis, keep, smallest=True)
 
 
-# --- Sorting: an element's rank is how many elements come before it ---------------------------------
+# --- Sorting: an element's rank is how many elements come before it -------------------------------
 
 
 def _compute_ranks(low: Lowering, x: Ref, descending: bool) -> Ref:

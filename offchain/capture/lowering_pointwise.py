@@ -1,6 +1,5 @@
 """Arithmetic and functions, element by element."""
 
-
 import torch
 
 from offchain.capture.builder import Ref

@@ -57,9 +57,7 @@ def _lower_max_pool(count: int) -> None:
     def slide_over(low: Lowering, x: Ref, outputs: Shape, fill: float, *steps: list[int]) -> Ref:
         kernel, stride, padding, dilation = steps
         extents = compute_extents(outputs, kernel, stride, dilation)
-        return slide(
-            fit(low, x, padding, extents, fill), outputs, kernel, stride, dilation
-        )
+        return slide(fit(low, x, padding, extents, fill), outputs, kernel, stride, dilation)
 
     @lowers(getattr(aten, name).default)
     def max_pool(
@@ -197,7 +195,7 @@ _lower_average_pool(2)
 _lower_average_pool(3)
 
 
-# --- The largest of windows that divide the axis as evenly as they can ------------------------------
+# --- The largest of windows that divide the axis as evenly as they can ----------------------------
 
 
 def _make_adaptive_index(length: int, outputs: int) -> np.ndarray:

@@ -13,7 +13,10 @@ aten = torch.ops.aten
 
 
 def _count_outputs(
-    lengths: tuple[int, ...], kernel: list[int], stride: list[int], padding: list[int],
+    lengths: tuple[int, ...],
+    kernel: list[int],
+    stride: list[int],
+    padding: list[int],
     dilation: list[int],
 ) -> tuple[int, ...]:
     return tuple(

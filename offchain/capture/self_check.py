@@ -63,15 +63,11 @@ def check_step(
     names = [name for name, p in module.named_parameters() if p.requires_grad]
     before = dict(zip(captured.slot_names, captured.genesis))
     with numeric_settings():
-        fields = tuple(
-            x if x.dtype is torch.float32 else x.to(torch.int32) for x in batch.values()
-        )
+        fields = tuple(x if x.dtype is torch.float32 else x.to(torch.int32) for x in batch.values())
         state = tuple(to_torch(array) for array in captured.genesis)
         after, reported = Plan(program, torch.device("cpu")).execute(state, fields)
     ours = dict(zip(captured.slot_names, after))
-    loss, theirs, noise = _run_pytorch(
-        module, optimizer, batch, clip_norm, clip_value, accumulate
-    )
+    loss, theirs, noise = _run_pytorch(module, optimizer, batch, clip_norm, clip_value, accumulate)
     differences = {}
     for name in names:
         start = torch.from_numpy(before[name].copy())
@@ -107,7 +103,9 @@ def _run_pytorch(
         loss = result if isinstance(result, Tensor) else result.loss
         (loss / parts).backward()
         total += loss.item() / parts
-    sizes = {n: p.grad.abs().max().item() for n, p in module.named_parameters() if p.grad is not None}
+    sizes = {
+        n: p.grad.abs().max().item() for n, p in module.named_parameters() if p.grad is not None
+    }
     largest = max(sizes.values(), default=0.0)
     noise = {name for name, size in sizes.items() if size <= largest * 1e-5}
     parameters = list(module.parameters())

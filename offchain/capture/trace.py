@@ -140,7 +140,7 @@ def trace_step(
         except CaptureError:
             raise
         except _UNTRACEABLE as error:
-            reason = str(error).split("\n", 1)[0]
+            reason = f"{_HINT} ({str(error).split(chr(10), 1)[0].strip()})"
             raise UnsupportedOperator(f"{places.operation}: {reason}{places.last.where}") from error
         except RuntimeError as error:  # an operation that does not run on these shapes and types
             reason = str(error).split("\n", 1)[0]
@@ -181,6 +181,10 @@ def _clip(gradients: Sequence[Tensor | None], training: Training) -> list[Tensor
     return [None if g is None else g * factor for g in clipped]
 
 
+_HINT = (
+    "shapes and control flow cannot depend on values, which are not known at capture; use "
+    "torch.where, or settle it by an argument (such as tgt_is_causal) or in the module's __init__"
+)
 _UNTRACEABLE = (
     DataDependentOutputException,
     DynamicOutputShapeException,

@@ -25,8 +25,13 @@ def build_mlp() -> nn.Module:
     """Two hidden layers."""
     return Classifier(
         nn.Sequential(
-            nn.Flatten(), nn.Linear(SIZE**2, 32), nn.GELU(), nn.Linear(32, 32), nn.SiLU(),
-            nn.LayerNorm(32), nn.Linear(32, CLASSES),
+            nn.Flatten(),
+            nn.Linear(SIZE**2, 32),
+            nn.GELU(),
+            nn.Linear(32, 32),
+            nn.SiLU(),
+            nn.LayerNorm(32),
+            nn.Linear(32, CLASSES),
         )
     )
 
@@ -35,9 +40,16 @@ def build_cnn() -> nn.Module:
     """Convolutions, batch normalisation, both kinds of pooling."""
     return Classifier(
         nn.Sequential(
-            nn.Conv2d(1, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(6, 8, 3, padding=1, groups=2), nn.GroupNorm(2, 8), nn.Hardswish(),
-            nn.AvgPool2d(2), nn.Flatten(), nn.Linear(32, CLASSES),
+            nn.Conv2d(1, 6, 3, padding=1),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 8, 3, padding=1, groups=2),
+            nn.GroupNorm(2, 8),
+            nn.Hardswish(),
+            nn.AvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(32, CLASSES),
         )
     )
 
@@ -62,9 +74,15 @@ def build_resnet() -> nn.Module:
     """Two stages of basic blocks."""
     return Classifier(
         nn.Sequential(
-            nn.Conv2d(1, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(),
-            nn.MaxPool2d(3, 2, 1), Block(8, 8, 1), Block(8, 16, 2),
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, CLASSES),
+            nn.Conv2d(1, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+            Block(8, 8, 1),
+            Block(8, 16, 2),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(16, CLASSES),
         )
     )
 
@@ -148,7 +166,7 @@ def build_seq2seq() -> nn.Module:
         def forward(self, tokens: Tensor) -> Tensor:
             x = self.embedding(tokens)
             mask = nn.Transformer.generate_square_subsequent_mask(tokens.shape[1] - 1)
-            y = self.core(x, x[:, :-1], tgt_mask=mask)
+            y = self.core(x, x[:, :-1], tgt_mask=mask, tgt_is_causal=True)
             return F.cross_entropy(self.head(y).flatten(0, 1), tokens[:, 1:].flatten())
 
     return Model()

@@ -3,7 +3,6 @@
 Dropout is off where losses are compared: PyTorch's random numbers are not the program's.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from scripts.zoo.entry import Batch, Entry, make_images, make_tokens
 
 VOCABULARY, LENGTH, ROWS, CLASSES, SIZE = 37, 8, 2, 5, 16
 
-_USUAL = {
+_USUAL: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -22,8 +21,8 @@ _USUAL = {
     "intermediate_size": 32,
     "max_position_embeddings": 32,
 }
-_IDS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-_GROUPED = {**_USUAL, **_IDS, "num_key_value_heads": 1}
+_IDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+_GROUPED: dict[str, Any] = {**_USUAL, **_IDS, "num_key_value_heads": 1}
 
 
 class Language(nn.Module):
@@ -105,11 +104,18 @@ def _build_lora() -> nn.Module:
     return Language(peft.get_peft_model(model, settings))
 
 
-
 ENTRIES = (
     _language(
-        "GPT-2", "GPT2LMHeadModel", "GPT2Config", vocab_size=VOCABULARY, n_positions=32, n_embd=16,
-        n_layer=2, n_head=2, bos_token_id=1, eos_token_id=2,
+        "GPT-2",
+        "GPT2LMHeadModel",
+        "GPT2Config",
+        vocab_size=VOCABULARY,
+        n_positions=32,
+        n_embd=16,
+        n_layer=2,
+        n_head=2,
+        bos_token_id=1,
+        eos_token_id=2,
     ),  # fmt: skip
     _language("GPT-NeoX", "GPTNeoXForCausalLM", "GPTNeoXConfig", **_USUAL, **_IDS),
     _language("Llama", "LlamaForCausalLM", "LlamaConfig", **_GROUPED),
@@ -118,45 +124,103 @@ ENTRIES = (
     _language("Gemma", "GemmaForCausalLM", "GemmaConfig", **_GROUPED, head_dim=8),
     _language("Phi", "PhiForCausalLM", "PhiConfig", **_USUAL, **_IDS),
     _language(
-        "OPT", "OPTForCausalLM", "OPTConfig", vocab_size=VOCABULARY, hidden_size=16,
-        num_hidden_layers=2, num_attention_heads=2, ffn_dim=32, max_position_embeddings=32,
-        word_embed_proj_dim=16, **_IDS,
+        "OPT",
+        "OPTForCausalLM",
+        "OPTConfig",
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        ffn_dim=32,
+        max_position_embeddings=32,
+        word_embed_proj_dim=16,
+        **_IDS,
     ),  # fmt: skip
     _language(
-        "Mixtral", "MixtralForCausalLM", "MixtralConfig", **_GROUPED, num_local_experts=4,
+        "Mixtral",
+        "MixtralForCausalLM",
+        "MixtralConfig",
+        **_GROUPED,
+        num_local_experts=4,
         num_experts_per_tok=2,
     ),  # fmt: skip
     _language(
-        "Mixtral, batched experts", "MixtralForCausalLM", "MixtralConfig", **_GROUPED,
-        num_local_experts=4, num_experts_per_tok=2, experts_implementation="batched_mm",
+        "Mixtral, batched experts",
+        "MixtralForCausalLM",
+        "MixtralConfig",
+        **_GROUPED,
+        num_local_experts=4,
+        num_experts_per_tok=2,
+        experts_implementation="batched_mm",
     ),  # fmt: skip
     _language("BERT", "BertForMaskedLM", "BertConfig", **_USUAL, pad_token_id=0),
     _language("RoBERTa", "RobertaForMaskedLM", "RobertaConfig", **_USUAL, **_IDS),
     _language(
-        "DistilBERT", "DistilBertForMaskedLM", "DistilBertConfig", vocab_size=VOCABULARY, dim=16,
-        n_layers=2, n_heads=2, hidden_dim=32, max_position_embeddings=32, pad_token_id=0,
+        "DistilBERT",
+        "DistilBertForMaskedLM",
+        "DistilBertConfig",
+        vocab_size=VOCABULARY,
+        dim=16,
+        n_layers=2,
+        n_heads=2,
+        hidden_dim=32,
+        max_position_embeddings=32,
+        pad_token_id=0,
     ),  # fmt: skip
     _language(
-        "T5", "T5ForConditionalGeneration", "T5Config", vocab_size=VOCABULARY, d_model=16, d_kv=8,
-        d_ff=32, num_layers=2, num_heads=2, decoder_start_token_id=0, pad_token_id=0,
+        "T5",
+        "T5ForConditionalGeneration",
+        "T5Config",
+        vocab_size=VOCABULARY,
+        d_model=16,
+        d_kv=8,
+        d_ff=32,
+        num_layers=2,
+        num_heads=2,
+        decoder_start_token_id=0,
+        pad_token_id=0,
         eos_token_id=1,
     ),  # fmt: skip
     _image(
-        "ViT", "ViTForImageClassification", "ViTConfig", hidden_size=16, num_hidden_layers=2,
-        num_attention_heads=2, intermediate_size=32, image_size=SIZE, patch_size=8,
+        "ViT",
+        "ViTForImageClassification",
+        "ViTConfig",
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=SIZE,
+        patch_size=8,
     ),  # fmt: skip
     _image(
-        "ResNet", "ResNetForImageClassification", "ResNetConfig", embedding_size=8,
-        hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic",
+        "ResNet",
+        "ResNetForImageClassification",
+        "ResNetConfig",
+        embedding_size=8,
+        hidden_sizes=[8, 16],
+        depths=[1, 1],
+        layer_type="basic",
     ),  # fmt: skip
     _image(
-        "ConvNeXt", "ConvNextForImageClassification", "ConvNextConfig", hidden_sizes=[8, 16],
-        depths=[1, 1], num_stages=2, patch_size=2, image_size=SIZE,
+        "ConvNeXt",
+        "ConvNextForImageClassification",
+        "ConvNextConfig",
+        hidden_sizes=[8, 16],
+        depths=[1, 1],
+        num_stages=2,
+        patch_size=2,
+        image_size=SIZE,
     ),  # fmt: skip
     Entry("Whisper", "transformers", _build_whisper, _make_speech),
     _language(
-        "Mamba", "MambaForCausalLM", "MambaConfig", vocab_size=VOCABULARY, hidden_size=16,
-        num_hidden_layers=2, state_size=4, **_IDS,
+        "Mamba",
+        "MambaForCausalLM",
+        "MambaConfig",
+        vocab_size=VOCABULARY,
+        hidden_size=16,
+        num_hidden_layers=2,
+        state_size=4,
+        **_IDS,
     ),  # fmt: skip
     Entry("Llama, LoRA", "peft", _build_lora, make_tokens(VOCABULARY, LENGTH, ROWS)),
 )

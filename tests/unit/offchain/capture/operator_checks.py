@@ -70,7 +70,10 @@ class Checked(nn.Module):
     """A function of parameters and integers, whose results are kept in buffers."""
 
     def __init__(
-        self, function: Callable[..., object], arguments: Sequence[Argument], integers: Sequence[Tensor]
+        self,
+        function: Callable[..., object],
+        arguments: Sequence[Argument],
+        integers: Sequence[Tensor],
     ):
         super().__init__()
         self.function, self.arguments = function, arguments
@@ -119,22 +122,27 @@ def _run(captured: Captured, batch: Sequence[Tensor]) -> dict[str, np.ndarray]:
             observe=compare,
         )
     assert compared == len(program.operators)
-    return {
-        slot.name: outputs[slot.producer].reshape(slot.shape) for slot in program.slots
-    }
+    return {slot.name: outputs[slot.producer].reshape(slot.shape) for slot in program.slots}
 
 
-def assert_close(name: str, result: np.ndarray, expected: Tensor, tolerance: float) -> None:
-    """Relative to the largest expected element; NaN and infinities in the same places."""
+def assert_close(
+    name: str, result: np.ndarray, expected: Tensor, tolerance: float, each: bool = False
+) -> None:
+    """Relative to the largest expected element, or `each` to itself; NaN and infinities in the
+    same places.
+    """
     want = expected.detach().double().numpy()
     assert result.shape == want.shape, name
     finite = np.isfinite(want)
     assert np.array_equal(np.isfinite(result), finite), (name, result, want)
     assert np.array_equal(result[~finite], want[~finite], equal_nan=True), (name, result, want)
     if finite.any():
-        scale = max(np.abs(want[finite]).max(), 1e-30)
-        error = np.abs(result[finite] - want[finite]).max() / scale
-        assert error <= tolerance, (name, error, tolerance)
+        sizes = np.abs(want[finite])
+        errors = np.abs(result[finite] - want[finite]) / np.maximum(
+            sizes if each else sizes.max(), 1e-30
+        )
+        worst = errors.argmax()
+        assert errors.max() <= tolerance, (name, errors.max(), tolerance, want[finite][worst])
 
 
 def check_operator(
@@ -142,6 +150,7 @@ def check_operator(
     arguments: Sequence[Argument | Tensor],
     integers: Sequence[Tensor] = (),
     tolerance: float = EXACT,
+    each: bool = False,
 ) -> Captured:
     """Capture, run and compare results and gradients; returns what was captured."""
     given = [a if isinstance(a, Argument) else Argument(a) for a in arguments]
@@ -160,13 +169,13 @@ def check_operator(
     loss.backward()
     for name, buffer in exact.named_buffers():
         if buffer.is_floating_point():
-            assert_close(name, state[name], buffer, tolerance)
+            assert_close(name, state[name], buffer, tolerance, each)
         else:
             assert np.array_equal(state[name], buffer.numpy()), name
     for name, value in exact.named_parameters():
         assert value.grad is not None
         gradient = state[f"optimizer.{name}.momentum_buffer"]
-        assert_close(f"gradient of {name}", gradient, value.grad, tolerance)
+        assert_close(f"gradient of {name}", gradient, value.grad, tolerance, each)
     return captured
 
 

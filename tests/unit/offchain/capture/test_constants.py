@@ -63,9 +63,7 @@ def test_constant__same_table_twice__is_one_slot(captured_kinds):
 
 def test_constant__large_mask__is_computed(captured_kinds):
     width = 5000
-    captured, kinds = captured_kinds(
-        lambda: torch.arange(width).float().cos(), width
-    )
+    captured, kinds = captured_kinds(lambda: torch.arange(width).float().cos(), width)
     assert "constant.0" in captured.slot_names  # nothing computes a cosine
     captured, kinds = captured_kinds(lambda: torch.arange(width).sub(2500).ge(0).float(), width)
     assert captured.slot_names == ("weight",)

@@ -91,9 +91,7 @@ def test_convolution__one_image_without_batch__like_float64() -> None:
 @pytest.mark.parametrize("stride", [1, 2])
 def test_unfold_and_fold__windows__like_float64(stride: int) -> None:
     x = torch.randn(2, 3, 5, 6)
-    check_operator(
-        lambda x: F.unfold(x, (3, 2), dilation=(1, 2), padding=1, stride=stride), [x]
-    )
+    check_operator(lambda x: F.unfold(x, (3, 2), dilation=(1, 2), padding=1, stride=stride), [x])
     columns = F.unfold(x, (3, 2), dilation=(1, 2), padding=1, stride=stride)
     check_operator(
         lambda c: F.fold(c, (5, 6), (3, 2), dilation=(1, 2), padding=1, stride=stride), [columns]

@@ -89,18 +89,24 @@ LOSSES = {
     ),
     "none": lambda x, t: F.cross_entropy(x, t, reduction="none", ignore_index=1),
     "probabilities": lambda x, t: F.cross_entropy(x, x.detach().flip(0).softmax(1)),
-    "images": lambda x, t: F.cross_entropy(x[:, :, None, None].expand(4, 4, 2, 1), t[:, None, None].expand(4, 2, 1)),
+    "images": lambda x, t: F.cross_entropy(
+        x[:, :, None, None].expand(4, 4, 2, 1), t[:, None, None].expand(4, 2, 1)
+    ),
     "one_row": lambda x, t: F.cross_entropy(x[0], t[0]),
     "nll": lambda x, t: F.nll_loss(x.log_softmax(1), t, weight=WEIGHT.to(x.dtype)),
     "mse_l1": lambda x, t: F.mse_loss(x, x.detach() * 2) + F.l1_loss(x, x.detach() * 2),
-    "huber": lambda x, t: F.huber_loss(x, x.detach() * 2, delta=0.5) + F.smooth_l1_loss(x, x * 0, beta=2.0),
+    "huber": lambda x, t: (
+        F.huber_loss(x, x.detach() * 2, delta=0.5) + F.smooth_l1_loss(x, x * 0, beta=2.0)
+    ),
     "bce": lambda x, t: F.binary_cross_entropy(x.sigmoid(), F.one_hot(t, 4).to(x.dtype)),
     "bce_logits": lambda x, t: F.binary_cross_entropy_with_logits(
         x, F.one_hot(t, 4).to(x.dtype), weight=WEIGHT.to(x.dtype), pos_weight=WEIGHT.to(x.dtype)
     ),
     "kl": lambda x, t: F.kl_div(x.log_softmax(1), x.detach().softmax(0), reduction="batchmean"),
     "kl_log": lambda x, t: F.kl_div(x.log_softmax(1), x.detach().log_softmax(0), log_target=True),
-    "hinge": lambda x, t: F.hinge_embedding_loss(x, x.detach().sign()) + F.soft_margin_loss(x, x.detach().sign()),
+    "hinge": lambda x, t: (
+        F.hinge_embedding_loss(x, x.detach().sign()) + F.soft_margin_loss(x, x.detach().sign())
+    ),
     "cosine": lambda x, t: F.cosine_similarity(x, x.detach().flip(0)).sum(),
     "triplet": lambda x, t: F.triplet_margin_loss(x, x.detach().flip(0), x.detach().roll(1, 0)),
 }

@@ -26,7 +26,13 @@ FUNCTIONS = {
     "local": lambda x, w, b: F.local_response_norm(x, 3),
     "unit": lambda x, w, b: F.normalize(x, dim=1) + F.normalize(x, p=1, dim=0),
     "moments": lambda x, w, b: (x.var(0), x.std(1, correction=0), *torch.var_mean(x), x.std()),
-    "norms": lambda x, w, b: (x.norm(), x.norm(p=1, dim=1), x.norm(p=3), x.abs().amax(), x.logsumexp(1)),
+    "norms": lambda x, w, b: (
+        x.norm(),
+        x.norm(p=1, dim=1),
+        x.norm(p=3),
+        x.abs().amax(),
+        x.logsumexp(1),
+    ),
 }
 
 

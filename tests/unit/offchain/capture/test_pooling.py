@@ -1,4 +1,4 @@
-"""Pooling, forward and backward, with PyTorch's rules for ties, NaN, padding and partial windows."""
+"""Pooling, forward and backward, with PyTorch's rules for ties, NaN, padding and part windows."""
 
 from collections import Counter
 
@@ -42,9 +42,7 @@ def test_pooling__any_geometry__like_float64(count: int, largest: bool) -> None:
         padding = [min(p, k // 2) for p, k in zip(each(0, 1), kernel)]
         partial = data.draw(st.booleans())
         dilation = each(1, 2) if largest else [1] * count
-        lengths = [
-            d * (k - 1) + 1 + extra for d, k, extra in zip(dilation, kernel, each(0, 3))
-        ]
+        lengths = [d * (k - 1) + 1 + extra for d, k, extra in zip(dilation, kernel, each(0, 3))]
         shape = (data.draw(st.integers(1, 2)), 2, *lengths)
         x = data.draw(tensors(shape))
         if largest:
@@ -73,9 +71,7 @@ def test_pooling__any_geometry__like_float64(count: int, largest: bool) -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 3, 2), (4, 5, 3)])
-def test_adaptive_pooling__uneven_windows__like_float64(
-    count: int, sizes: tuple[int, ...]
-) -> None:
+def test_adaptive_pooling__uneven_windows__like_float64(count: int, sizes: tuple[int, ...]) -> None:
     x = torch.randn(2, 2, *(4, 5, 3)[:count]).round()
     check_operator(lambda x: ADAPTIVE_AVERAGE[count](x, sizes[:count]), [x])
     check_operator(

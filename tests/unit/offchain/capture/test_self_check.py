@@ -11,7 +11,9 @@ from offchain.capture.self_check import check_step
 class Model(nn.Module):
     def __init__(self, dropout=0.0):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 2))
+        self.layers = nn.Sequential(
+            nn.Linear(4, 8), nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 2)
+        )
 
     def forward(self, x):
         return self.layers(x).pow(2).mean()
