@@ -82,6 +82,22 @@ def check_step(
     return SelfCheck(off, differences, is_random)
 
 
+def without_dropout(module: nn.Module, optimizer: Optimizer) -> tuple[nn.Module, Optimizer]:
+    """Copies in which every probability of dropout is 0, so that a step can be compared."""
+    module, optimizer = copy.deepcopy((module, optimizer))
+    for child in module.modules():
+        holders = [child, getattr(child, "config", None)]
+        for holder in holders:
+            for name, value in list(vars(holder).items()) if holder is not None else ():
+                if "drop" in name.lower() and isinstance(value, float):
+                    setattr(holder, name, 0.0)
+        if isinstance(child, nn.modules.dropout._DropoutNd):
+            child.p = 0.0
+        if isinstance(child, nn.RNNBase):
+            child.dropout = 0.0
+    return module, optimizer
+
+
 def _run_pytorch(
     module: nn.Module,
     optimizer: Optimizer,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from offchain.capture import FieldSpec, capture, registry
-from offchain.capture.self_check import check_step
+from offchain.capture.self_check import check_step, without_dropout
 
 
 class Model(nn.Module):
@@ -45,3 +45,13 @@ def test_check_step__wrong_lowering__is_seen(monkeypatch):
 
 def test_check_step__dropout__says_that_it_is_random():
     assert check(dropout=0.5).is_random
+
+
+def test_without_dropout__layers_and_settings__are_silent_copies():
+    module = Model(dropout=0.5)
+    module.attention_dropout = 0.3
+    module.add_module("core", nn.LSTM(2, 2, num_layers=2, dropout=0.4))
+    silent, optimizer = without_dropout(module, torch.optim.SGD(module.parameters(), lr=0.1))
+    assert silent.layers[2].p == silent.attention_dropout == silent.core.dropout == 0.0
+    assert module.layers[2].p == 0.5 and module.core.dropout == 0.4
+    assert optimizer.param_groups[0]["params"][0] is next(silent.parameters())
