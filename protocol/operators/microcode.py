@@ -124,9 +124,7 @@ class Microcode:
 
     def gather(self, table: Value, index: Value, stride: int, limit: int) -> Value:
         """table[position + stride * index]; both views have the output's shape."""
-        return self._emit(
-            Opcode.GATHER, index.shape, (table, index), attributes=(stride, limit)
-        )
+        return self._emit(Opcode.GATHER, index.shape, (table, index), attributes=(stride, limit))
 
     def concat(self, first: Value, second: Value, axis: int) -> Value:
         """Join two tensors along an axis."""
@@ -141,9 +139,7 @@ class Microcode:
 
     def random(self, counter: Value, shape: Shape, key_0: int, key_1: int) -> Value:
         """24 random bits per element, drawn by position and by a counter of one element."""
-        return self._emit(
-            Opcode.RANDOM, shape, (counter.expand(shape),), attributes=(key_0, key_1)
-        )
+        return self._emit(Opcode.RANDOM, shape, (counter.expand(shape),), attributes=(key_0, key_1))
 
     def contiguous(self, value: Value) -> Value:
         """The value itself if it lies row-major, else a copy."""
@@ -164,9 +160,7 @@ class Microcode:
                 assert value.shape[-1] == length
                 value = replace(
                     value,
-                    view=View(
-                        value.view.shape[:-1], value.view.strides[:-1], value.view.offset
-                    ),
+                    view=View(value.view.shape[:-1], value.view.strides[:-1], value.view.offset),
                 )
             operands.append(value.expand(shape))
         return self._emit(opcode, shape, tuple(operands), fold=length)
@@ -179,9 +173,7 @@ class Microcode:
         """(integers, absolute maxima): one power-of-two scale per vector along the last axis."""
         value = self.folding(value)
         largest = self._fold(Opcode.ABSMAX, value.shape[:-1], value)
-        integers = self.map(
-            Opcode.QUANTIZE, value, largest.unsqueeze(-1), attributes=(bits,)
-        )
+        integers = self.map(Opcode.QUANTIZE, value, largest.unsqueeze(-1), attributes=(bits,))
         return integers, largest
 
     def total(self, value: Value) -> Value:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from examples.gpt import Config, build
 from offchain.capture import FieldSpec, capture, registry
 from offchain.capture.self_check import check_step, without_dropout
 
@@ -55,3 +56,13 @@ def test_without_dropout__layers_and_settings__are_silent_copies():
     assert silent.layers[2].p == silent.attention_dropout == silent.core.dropout == 0.0
     assert module.layers[2].p == 0.5 and module.core.dropout == 0.4
     assert optimizer.param_groups[0]["params"][0] is next(silent.parameters())
+
+
+def test_check_step__biases_without_effect__are_no_difference():
+    torch.manual_seed(0)
+    module, optimizer = build(Config(11, context=4, layers=1, heads=2, channels=8))
+    batch = {"tokens": torch.randint(0, 11, (2, 5))}
+    fields = {"tokens": FieldSpec(torch.int64, (5,), 5)}
+    result = check_step(module, optimizer, capture(module, optimizer, fields, 2), batch)
+    assert result.is_good
+    assert "blocks.0.attention.qkv.bias" in result.parameters
