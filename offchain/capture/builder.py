@@ -8,10 +8,11 @@ what nothing needs.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from protocol.instructions import Source
+from protocol.instructions import Instruction, Source
 from protocol.operators import expand
 from protocol.operators.microcode import Value
 from protocol.program import Input, Operator
+from protocol.ranges import Range, compute_range
 from protocol.types import Dtype, Shape, compute_size
 from protocol.views import NotAView, View, contiguous
 
@@ -68,9 +69,13 @@ class Builder:
         self.source = ""  # where the operators emitted next come from
         self.copied: dict[int, Ref] = {}  # copy operator -> what it copies
         self._known: dict[object, Ref] = {}
+        self._ranges: list[Range] = []  # per operator, of an integer output
 
     def emit(self, kind: str, *inputs: Ref, **attributes: Attribute) -> Ref:
-        """The output of an operator. Raises what `operators.expand` raises."""
+        """The output of an operator.
+
+        Raises what `operators.expand` raises, and IntegerOverflow.
+        """
         operator = Operator(
             kind, tuple(Input(i.producer, i.view) for i in inputs), attributes, self.source
         )
@@ -80,7 +85,9 @@ class Builder:
                 Value(Source.INPUT, position, item.dtype, item.size, item.view)
                 for position, item in enumerate(inputs)
             )
-            output = expand(kind, values, attributes)[-1]
+            code = expand(kind, values, attributes)
+            output = code[-1]
+            self._ranges.append(_compute_range(code, [self.get_range(item) for item in inputs]))
             self.operators.append(operator)
             self._known[key] = Ref(
                 len(self.operators) - 1,
@@ -89,6 +96,10 @@ class Builder:
                 contiguous(output.shape),
             )
         return self._known[key]
+
+    def get_range(self, ref: Ref) -> Range:
+        """Smallest and largest integer that the tensor can hold, whatever state and batch are."""
+        return self._ranges[ref.producer]
 
     def copy(self, ref: Ref) -> Ref:
         """The tensor laid out row-major."""
@@ -109,6 +120,19 @@ class Builder:
         except NotAView:
             copied = self.copy(ref)
             return copied.seen(copied.view.reshape(shape))
+
+
+def _compute_range(code: list[Instruction], inputs: list[Range]) -> Range:
+    ranges: list[Range] = []
+    for instruction in code:
+        operands = [
+            (ranges if o.source is Source.INSTRUCTION else inputs)[o.index]
+            for o in instruction.operands
+        ]
+        # Accumulators are the policy's concern, which chooses their bits.
+        is_wide = instruction.dtype is Dtype.I64
+        ranges.append((0, 0) if is_wide else compute_range(instruction, operands))
+    return ranges[-1]
 
 
 def prune(operators: list[Operator], roots: Iterable[int]) -> tuple[list[Operator], dict[int, int]]:

@@ -6,25 +6,38 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from offchain.capture import (  # noqa: F401
     lowering_activations,
+    lowering_convolution,
+    lowering_functions,
     lowering_indexing,
+    lowering_joining,
+    lowering_losses,
     lowering_matmul,
+    lowering_normalization,
+    lowering_ordering,
     lowering_pointwise,
+    lowering_pooling,
     lowering_random,
     lowering_reductions,
+    lowering_resampling,
+    lowering_scans,
+    lowering_scatter,
     lowering_selection,
     lowering_views,
+    lowering_windows,
 )
 from offchain.capture.builder import prune
 from offchain.capture.dtypes import get_dtype
-from offchain.capture.errors import SlotNameTaken
+from offchain.capture.errors import SlotNameTaken, UnevenBatch
 from offchain.capture.lowering import Draft
 from offchain.capture.optimizer import copy_for_tracing, materialize_state
 from offchain.capture.policy import Policy, apply_policy, get_policy
+from offchain.capture.schedules import Schedule, get_schedule
 from offchain.capture.slots import DraftSlot, lower_sharing_slots
-from offchain.capture.trace import Schedule, trace_step
+from offchain.capture.trace import Training, trace_step
 from protocol.program import Field, Operator, Program, Slot
 from protocol.types import Array, Dtype, Shape
 
@@ -61,14 +74,22 @@ def capture(
     rows: int,
     policy: str = "float32",
     seed: int = 0,
-    schedule: Schedule | None = None,
+    schedule: Schedule | LRScheduler | None = None,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    accumulate: int = 1,
 ) -> Captured:
     """Capture one training step of `module(**fields)`, whose result is the loss.
 
     Neither the module nor the optimiser is changed. `rows` is the batch size, `policy` names the
-    bits of matrix products, `seed` (32 bits) keys dropout, `schedule` maps the number of steps
-    taken (a f32 scalar tensor) to the factor of every learning rate. Raises a CaptureError.
+    bits of matrix products, `seed` (32 bits) keys dropout. `schedule` is a scheduler of
+    torch.optim, or maps the number of steps taken (a f32 scalar tensor) to the factor of every
+    learning rate.
+    `clip_norm` bounds the norm of all gradients, `clip_value` each of their elements. `accumulate`
+    computes the batch in that many parts, whose losses are averaged. Raises a CaptureError.
     """
+    if accumulate < 1 or rows % accumulate:
+        raise UnevenBatch(f"a batch of {rows} rows in {accumulate} parts")
     chosen = get_policy(policy)
     traced_module, traced_optimizer = copy_for_tracing(module, optimizer)
     batch = {
@@ -80,7 +101,10 @@ def capture(
         for name, spec in fields.items()
     )
     moments = materialize_state(traced_optimizer)
-    trace = trace_step(traced_module, traced_optimizer, moments, batch, schedule)
+    if isinstance(schedule, LRScheduler):
+        schedule = get_schedule(schedule)
+    training = Training(schedule, clip_norm, clip_value, accumulate)
+    trace = trace_step(traced_module, traced_optimizer, moments, batch, training)
     draft, slots = lower_sharing_slots(trace, seed)
     return _assemble(draft, slots, program_fields, rows, chosen)
 

@@ -1,5 +1,6 @@
 """The part of a graph that depends on no input, computed at capture."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -17,19 +18,26 @@ _EMPTY = {
 
 
 class Constants:
-    """Finds and evaluates the constant nodes of a graph."""
+    """Finds and evaluates the constant nodes of a graph.
 
-    def __init__(self, module: fx.GraphModule):
+    `fixed` are the inputs that no step changes (a module's buffers) and their values. What is
+    computed from them is constant too; what only views them is read where they lie.
+    """
+
+    def __init__(self, module: fx.GraphModule, fixed: Mapping[fx.Node, Tensor] | None = None):
         self._module = module
-        self._values: dict[fx.Node, Any] = {}
+        self._values: dict[fx.Node, Any] = dict(fixed or {})
         self.nodes: set[fx.Node] = set()
+        seen = set(self._values)  # fixed inputs and views of them
         for node in module.graph.nodes:
-            if node.op == "get_attr" or (
-                node.op == "call_function"
-                and not _is_random(node.target)
-                and all(argument in self.nodes for argument in node.all_input_nodes)
-            ):
+            inputs = node.all_input_nodes
+            if node.op == "get_attr":
                 self.nodes.add(node)
+            elif node.op == "call_function" and not _is_random(node.target):
+                if inputs and all(i in seen for i in inputs) and _is_view(node):
+                    seen.add(node)
+                elif all(i in self.nodes or i in seen for i in inputs):
+                    self.nodes.add(node)
 
     def evaluate(self, node: fx.Node) -> Any:
         """The node's value: a tensor, or a tuple of them."""
@@ -44,6 +52,36 @@ class Constants:
                 value = node.target(*args, **kwargs)
             self._values[node] = value
         return self._values[node]
+
+
+def find_fixed(module: fx.GraphModule, values: Mapping[int, Tensor]) -> dict[fx.Node, Tensor]:
+    """Of the inputs with these positions, those that the graph gives back as they are."""
+    nodes = list(module.graph.nodes)
+    inputs = [node for node in nodes if node.op == "placeholder"]
+    results = nodes[-1].args[0]
+    fixed = {}
+    for position, value in values.items():
+        result = results[position]
+        while result.op == "call_function" and result.target in _SAME:
+            result = result.args[0]
+        if result is inputs[position]:
+            fixed[result] = value
+    return fixed
+
+
+_SAME = {
+    torch.ops.aten.alias.default,
+    torch.ops.aten.alias_copy.default,
+    torch.ops.aten.detach.default,
+    torch.ops.aten.clone.default,
+}
+_VIEWS = {"view", "_unsafe_view", "reshape", "permute", "t", "transpose", "expand", "unsqueeze"}
+_VIEWS |= {"squeeze", "slice", "select", "split", "split_with_sizes", "unbind", "flip"}
+
+
+def _is_view(node: fx.Node) -> bool:
+    name = str(node.target).split(".")[1] if "." in str(node.target) else ""
+    return node.target in _SAME or name.removesuffix("_copy") in _VIEWS
 
 
 def _is_random(target: Any) -> bool:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from offchain.capture.errors import UnsupportedDtype
-from protocol.types import Array, Dtype
+from protocol.types import CANONICAL_NAN, Array, Dtype
 
 _TYPES = {
     torch.float32: Dtype.F32,
@@ -26,7 +26,9 @@ def is_supported(dtype: torch.dtype) -> bool:
 def get_dtype(dtype: torch.dtype) -> Dtype:
     """The program's type. Raises UnsupportedDtype."""
     if dtype not in _TYPES:
-        raise UnsupportedDtype(f"{dtype}: a program holds float32 and integers only")
+        raise UnsupportedDtype(
+            f"{dtype}: a program holds float32 and integers only (`.float()` converts)"
+        )
     return _TYPES[dtype]
 
 
@@ -42,4 +44,7 @@ def to_array(name: str, tensor: Tensor) -> Array:
         if low < -(2**31) or high >= 2**31:
             raise UnsupportedDtype(f"{name}: values from {low} to {high} do not fit i32")
     # Not ascontiguousarray, which makes scalars one-dimensional.
-    return np.array(values, dtype=dtype.numpy, order="C")
+    array = np.array(values, dtype=dtype.numpy, order="C")
+    if dtype is Dtype.F32:
+        array[np.isnan(array)] = np.uint32(CANONICAL_NAN).view(np.float32)
+    return array

@@ -31,3 +31,7 @@ class UnknownPolicy(CaptureError):
 
 class AccumulatorTooSmall(CaptureError):
     """A contraction so long that its sum could overflow the accumulator."""
+
+
+class UnevenBatch(CaptureError):
+    """The rows of a batch do not divide into the parts asked for."""

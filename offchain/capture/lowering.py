@@ -5,7 +5,7 @@ width and booleans become i32, float32 stays, other types are refused.
 """
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +14,14 @@ import torch
 from torch import Tensor, fx
 
 from offchain.capture.builder import Builder, Ref
-from offchain.capture.constants import Constants, get_arange_axis, get_splat
+from offchain.capture.constants import Constants, find_fixed, get_arange_axis, get_splat
 from offchain.capture.dtypes import get_dtype, is_supported, to_array
 from offchain.capture.errors import UnsupportedOperator
 from offchain.capture.places import get_place, get_where
 from offchain.capture.registry import REGISTRY, Unsupported
 from protocol.operators import MalformedOperator
-from protocol.types import Array, Dtype, Shape
+from protocol.rejections import IntegerOverflow
+from protocol.types import CANONICAL_NAN, Array, Dtype, Shape
 
 # A larger constant is computed in every step where that is possible (a causal mask from
 # positions), rather than kept in the state, which is hashed and stored per segment.
@@ -51,6 +52,7 @@ class Lowering:
     shapes: list[Shape]  # per slot
     types: list[Dtype]  # per slot
     seed: int = 0
+    fixed: Mapping[int, Tensor] = field(default_factory=dict)  # state inputs that are buffers
     builder: Builder = field(default_factory=Builder)
     node: fx.Node = field(init=False)
     counter: Ref | None = None  # of random draws; made by the first
@@ -61,7 +63,7 @@ class Lowering:
     _constant_slots: dict[bytes, Ref] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.constants = Constants(self.module)
+        self.constants = Constants(self.module, find_fixed(self.module, self.fixed))
 
     # --- The walk ---------------------------------------------------------------------------------
 
@@ -100,6 +102,13 @@ class Lowering:
         self.builder.source = str(get_place(node))
         if node.target is operator.getitem:
             return self._resolve(node.args[0])[node.args[1]]
+        if any(not isinstance(n, int) for r in _get_results(node) for n in r.shape):
+            raise UnsupportedOperator(_describe(node, "its result has no fixed shape"))
+        if _get_results(node) and all(r.numel() == 0 for r in _get_results(node)):
+            return self._make_empty(node)
+        arguments = [r for a in node.all_input_nodes for r in _get_results(a)]
+        if arguments and all(r.numel() == 0 for r in arguments):
+            return self._compute_of_nothing(node)
         function = REGISTRY.get(node.target)
         if function is None:
             raise UnsupportedOperator(_describe(node, "no lowering to Crux operators"))
@@ -112,8 +121,10 @@ class Lowering:
         self.node = node
         self.builder.source = str(get_place(node))
         try:
-            return function(self, *args, **kwargs)
-        except (Unsupported, MalformedOperator) as error:
+            result = function(self, *args, **kwargs)
+            _check_results(node, result)
+            return result
+        except (Unsupported, MalformedOperator, IntegerOverflow) as error:
             raise UnsupportedOperator(_describe(node, str(error))) from error
 
     def _resolve(self, node: fx.Node) -> Any:
@@ -127,12 +138,36 @@ class Lowering:
                 )
         return self._values[node]
 
+    # --- Tensors without elements -----------------------------------------------------------------
+
+    def _make_empty(self, node: fx.Node) -> Any:
+        """Nothing to read: views of a constant, without operators of their own."""
+        empty = tuple(
+            self.full(0, get_dtype(r.dtype)).expand(tuple(r.shape)) for r in _get_results(node)
+        )
+        return empty if isinstance(node.meta["val"], tuple | list) else empty[0]
+
+    def _compute_of_nothing(self, node: fx.Node) -> Any:
+        """A result that depends on tensors without elements only: the sum of nothing, and such."""
+
+        def make(argument: fx.Node) -> Any:
+            made = tuple(torch.zeros(r.shape, dtype=r.dtype) for r in _get_results(argument))
+            return made if isinstance(argument.meta["val"], tuple | list) else made[0]
+
+        args, kwargs = fx.map_arg((node.args, node.kwargs), make)
+        value = node.target(*args, **kwargs)
+        values = value if isinstance(value, tuple | list) else (value,)
+        placed = tuple(self._place_constant(v, None) if v.numel() else None for v in values)
+        return placed if isinstance(value, tuple | list) else placed[0]
+
     # --- Constants --------------------------------------------------------------------------------
 
     def _place_constant(self, tensor: Tensor, node: fx.Node | None) -> Ref:
         shape = tuple(tensor.shape)
         if node is not None and not is_supported(tensor.dtype):
             raise UnsupportedOperator(_describe(node, f"a constant of {tensor.dtype}"))
+        if tensor.numel() == 0:
+            return self.full(0, get_dtype(tensor.dtype)).expand(shape)
         splat = get_splat(tensor)
         if splat is not None:
             return self.full(splat, get_dtype(tensor.dtype)).expand(shape)
@@ -141,7 +176,8 @@ class Lowering:
             line = self.emit("arange", shape=(shape[axis],), axis=0)
             ones = [1] * (len(shape) - 1 - axis)
             return line.seen(line.view.reshape((shape[axis], *ones))).expand(shape)
-        if tensor.numel() > SLOT_ELEMENTS_MAX and node is not None and node.op == "call_function":
+        is_large = tensor.numel() > SLOT_ELEMENTS_MAX
+        if is_large and node is not None and node.op == "call_function" and not _is_product(node):
             try:
                 return self._lower(node)
             except UnsupportedOperator:
@@ -180,6 +216,8 @@ class Lowering:
         if dtype is Dtype.F32:
             with np.errstate(over="ignore"):
                 bits = int(np.float32(value).view(np.uint32))
+            if value != value:
+                bits = CANONICAL_NAN
         else:
             bits = int(value)
             if not -(2**31) <= bits < 2**31:
@@ -224,6 +262,11 @@ class Lowering:
         return tuple(_get_results(self.node)[0].shape)
 
 
+def _is_product(node: fx.Node) -> bool:
+    """Whether a constant has to be computed at capture: the program's products round more."""
+    return any(name in str(node.target) for name in ("mm", "mv.", "dot", "convolution"))
+
+
 def _compute_needed(results: Iterable[fx.Node]) -> set[fx.Node]:
     needed: set[fx.Node] = set()
     queue = list(results)
@@ -239,6 +282,20 @@ def _get_results(node: fx.Node) -> list[Tensor]:
     value = node.meta.get("val")
     values = value if isinstance(value, tuple | list) else [value]
     return [v for v in values if isinstance(v, Tensor)]
+
+
+def _check_results(node: fx.Node, result: Any) -> None:
+    """Raise Unsupported where a lowering gives another shape or type than PyTorch."""
+    value = node.meta.get("val")
+    several = isinstance(value, tuple | list)
+    for made, expected in zip(result, value) if several else ((result, value),):
+        if made is None or not isinstance(expected, Tensor) or expected.numel() == 0:
+            continue
+        if made.shape != tuple(expected.shape) or made.dtype is not get_dtype(expected.dtype):
+            raise Unsupported(
+                f"lowered to {made.dtype.name} {made.shape} instead of {expected.dtype} "
+                f"{tuple(expected.shape)}"
+            )
 
 
 def _describe(node: fx.Node, reason: str) -> str:

@@ -6,8 +6,9 @@ import torch
 
 from offchain.capture.builder import Ref
 from offchain.capture.lowering import Lowering, Number
-from offchain.capture.lowering_pointwise import binary, div, mul
-from offchain.capture.lowering_selection import where
+from offchain.capture.lowering_functions import log1p
+from offchain.capture.lowering_pointwise import binary, div, is_integer, mul, where
+from offchain.capture.lowering_selection import larger
 from offchain.capture.registry import lowers
 
 aten = torch.ops.aten
@@ -19,7 +20,7 @@ _TANH_CUBE = 0.044715
 
 @lowers(aten.relu.default)
 def _relu(low: Lowering, x: Ref) -> Ref:
-    return binary(low, "maximum", x, 0.0)
+    return larger(low, x, 0 if is_integer(x) else 0.0)
 
 
 @lowers(aten.threshold_backward.default)
@@ -102,5 +103,15 @@ def _gelu_backward(low: Lowering, gradient: Ref, x: Ref, approximate: str = "non
 @lowers(aten.softplus.default)
 def _softplus(low: Lowering, x: Ref, beta: Number = 1, threshold: Number = 20) -> Ref:
     scaled = mul(low, x, float(beta))
-    soft = low.emit("log", binary(low, "add", low.emit("exp", scaled), 1.0))
+    soft = log1p(low, low.emit("exp", scaled))
     return where(low, binary(low, "lt", float(threshold), scaled), x, div(low, soft, float(beta)))
+
+
+@lowers(aten.hardshrink.default)
+def _hardshrink(low: Lowering, x: Ref, bound: float = 0.5) -> Ref:
+    return where(low, binary(low, "le", low.emit("abs", x), float(bound)), 0.0, x)
+
+
+@lowers(aten.hardshrink_backward.default, aten.softshrink_backward.default)
+def _hardshrink_backward(low: Lowering, gradient: Ref, x: Ref, bound: float) -> Ref:
+    return where(low, binary(low, "le", low.emit("abs", x), float(bound)), 0.0, gradient)

@@ -1,25 +1,30 @@
-"""Gathering, scattering, joining, padding, and losses that pick by class.
+"""Rows of a table: embeddings, indexing by tensors, assignment and addition at indices.
 
-Indices are taken as in range: a negative index, which PyTorch counts from the end, reads as 0.
+Where PyTorch counts a negative index from the end, so does the program. An index outside the
+table, at which PyTorch stops, reads 0 and is written nowhere. Of several values assigned to one
+place, where PyTorch leaves open which one stays, the last one stays.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
+from torch import Tensor, fx
 
 from offchain.capture.builder import Ref
 from offchain.capture.lowering import Lowering, Number
-from offchain.capture.lowering_pointwise import binary, div, mul
+from offchain.capture.lowering_pointwise import binary, mul, where
 from offchain.capture.lowering_reductions import fold
-from offchain.capture.lowering_selection import where
 from offchain.capture.lowering_views import normalize_axis
 from offchain.capture.registry import Unsupported, lowers
-from protocol.types import Dtype, Shape
+from protocol.types import Dtype
 
 aten = torch.ops.aten
 
-# A scatter of more indices per line than this would unroll into too many operators.
-SCATTER_LENGTH_MAX = 16
+# Comparing every index with every place takes this many elements at most.
+COMPARISONS_MAX = 2**22
+
+Indices = Sequence[Ref | None]
 
 
 # --- Rows of a table ------------------------------------------------------------------------------
@@ -30,8 +35,8 @@ def _front(x: Ref, axis: int) -> Ref:
     return x.permute((axis, *rest))
 
 
-def _take(low: Lowering, x: Ref, axis: int, index: Ref) -> Ref:
-    """x with one axis replaced by the axes of index."""
+def take(low: Lowering, x: Ref, axis: int, index: Ref) -> Ref:
+    """x with one axis replaced by the axes of index; 0 where the index is outside."""
     axis = normalize_axis(axis, len(x.shape))
     rows = low.emit("embedding", _front(x, axis), index)
     rank = len(index.shape)
@@ -52,9 +57,41 @@ def _add_rows(low: Lowering, x: Ref, axis: int, index: Ref, values: Ref) -> Ref:
     added = low.emit("index_add", index, low.as_float(lines), rows=x.shape[axis])
     front = _front(x, axis)
     added = low.builder.reshape(added, front.shape)
-    total = low.emit("add", front, added)
-    back = [*range(1, axis + 1), 0, *range(axis + 1, len(x.shape))]
-    return total.permute(back)
+    total = low.emit("add", low.as_float(front), added)
+    total = total if x.dtype is Dtype.F32 else low.emit("to_int", total)
+    return total.permute((*range(1, axis + 1), 0, *range(axis + 1, len(x.shape))))
+
+
+def assign(low: Lowering, x: Ref, axis: int, positions: Sequence[int], values: Ref) -> Ref:
+    """x with the lines at fixed positions of an axis replaced, the last one winning."""
+    length = x.shape[axis]
+    source = torch.full((length,), -1)
+    for number, position in enumerate(positions):
+        source[position % length] = number
+    return _replace(low, x, axis, low.constant(source), values)
+
+
+def _replace(low: Lowering, x: Ref, axis: int, source: Ref, values: Ref) -> Ref:
+    """x with line r of an axis replaced by line source[r] of values, kept where that is -1."""
+    taken = take(low, values, axis, source)
+    written = binary(low, "le", 0, source)
+    ones = [1] * (len(x.shape) - 1 - axis)
+    return where(low, low.builder.reshape(written, (x.shape[axis], *ones)), taken, x)
+
+
+def find_last(low: Lowering, index: Ref, rows: int) -> Ref:
+    """index [..., K] -> [..., rows]: the last k with index[k] = r, or -1."""
+    lead, count = index.shape[:-1], index.shape[-1]
+    if prod(lead) * rows * count > COMPARISONS_MAX:
+        raise Unsupported(
+            f"assignment by {count} indices to {rows} places, {prod(lead)} times: more than "
+            f"{COMPARISONS_MAX} comparisons (an addition at indices has no such limit)"
+        )
+    places = low.arange(rows).unsqueeze(1)
+    here = low.emit("int_eq", index.unsqueeze(len(lead)), places)
+    numbers = low.emit("to_float", binary(low, "add", low.arange(count), 1))
+    last = fold(low, "amax", where(low, here, numbers, 0.0), [-1], keep=False)
+    return binary(low, "sub", low.emit("to_int", last), 1)
 
 
 @lowers(aten.embedding.default)
@@ -91,246 +128,145 @@ def _embedding_backward(
 
 @lowers(aten.index_select.default)
 def _index_select(low: Lowering, x: Ref, axis: int, index: Ref) -> Ref:
-    return _take(low, x, axis, low.builder.reshape(index, (prod(index.shape),)))
-
-
-def _get_single(indices: list[Ref | None]) -> tuple[int, Ref]:
-    given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
-    if len(given) != 1:
-        raise Unsupported("indexing by several tensors at once")
-    return given[0]
-
-
-@lowers(aten.index.Tensor)
-def _index(low: Lowering, x: Ref, indices: list[Ref | None]) -> Ref:
-    axis, index = _get_single(indices)
-    _refuse_mask(low, axis)
-    return _take(low, x, axis, index)
-
-
-def _refuse_mask(low: Lowering, axis: int) -> None:
-    node = low.node.args[1][axis]
-    if node.meta["val"].dtype is torch.bool:
-        raise Unsupported("indexing by a mask, whose result has no fixed shape")
-
-
-@lowers(aten.index_put.default)
-def _index_put(
-    low: Lowering, x: Ref, indices: list[Ref | None], values: Ref, accumulate: bool = False
-) -> Ref:
-    axis, index = _get_single(indices)
-    _refuse_mask(low, axis)
-    if not accumulate:
-        node = low.node.args[1][axis]
-        if node not in low.constants.nodes or len(index.shape) != 1:
-            raise Unsupported("assignment by an index that is not one constant axis")
-        shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
-        positions = low.constants.evaluate(node).tolist()
-        return _assign(low, x, axis, positions, values.expand(shape))
-    shape = (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
-    return _add_rows(low, x, axis, index, values.expand(shape))
-
-
-def _assign(low: Lowering, x: Ref, axis: int, positions: list[int], values: Ref) -> Ref:
-    """x with the lines at fixed positions of an axis replaced, the last one winning."""
-    length = x.shape[axis]
-    source = torch.full((length,), -1)
-    for number, position in enumerate(positions):
-        source[position % length] = number
-    taken = _take(low, values, axis, low.constant(source))  # reads 0 where source is -1
-    shape = (length, *[1] * (len(x.shape) - 1 - axis))
-    return where(low, low.constant((source >= 0).reshape(shape)), taken, x)
-
-
-@lowers(aten.diagonal_scatter.default)
-def _diagonal_scatter(
-    low: Lowering, x: Ref, source: Ref, offset: int = 0, axis_1: int = 0, axis_2: int = 1
-) -> Ref:
-    numbers = torch.arange(prod(x.shape)).reshape(x.shape)
-    positions = numbers.diagonal(offset, axis_1, axis_2).flatten().tolist()
-    flat = low.builder.reshape(x, (prod(x.shape),))
-    values = low.builder.reshape(source, (len(positions),))
-    return low.builder.reshape(_assign(low, flat, 0, positions, values), x.shape)
+    if not x.shape:
+        return x
+    return take(low, x, axis, low.builder.reshape(index, (prod(index.shape),)))
 
 
 @lowers(aten.index_add.default)
 def _index_add(low: Lowering, x: Ref, axis: int, index: Ref, values: Ref, alpha: Number = 1) -> Ref:
+    index = low.builder.reshape(index, (prod(index.shape),))
     return _add_rows(low, x, axis, index, mul(low, values, float(alpha)))
 
 
-# --- Elements along an axis -----------------------------------------------------------------------
-
-
-@lowers(aten.gather.default)
-def _gather(low: Lowering, x: Ref, axis: int, index: Ref, sparse_grad: bool = False) -> Ref:
-    if not x.shape:
-        return x
-    return low.emit("gather", x, index, axis=normalize_axis(axis, len(x.shape)))
-
-
-def _positions(low: Lowering, axis: int, shape: Shape) -> Ref:
-    """0, 1, ... along an axis, as a view that broadcasts to `shape`."""
-    line = low.arange(shape[axis])
-    return low.builder.reshape(line, (shape[axis], *[1] * (len(shape) - 1 - axis)))
-
-
-def _get_lines(x: Ref, axis: int, index: Ref) -> list[Ref]:
-    """The index split along the axis, each part of length 1."""
-    expected = [n for a, n in enumerate(x.shape) if a != axis]
-    if [n for a, n in enumerate(index.shape) if a != axis] != expected:
-        raise Unsupported(f"a scatter of index {index.shape} into {x.shape}")
-    if index.shape[axis] > SCATTER_LENGTH_MAX:
-        raise Unsupported(f"a scatter of more than {SCATTER_LENGTH_MAX} elements per line")
-    return [index.seen(index.view.slice(axis, i, 1)) for i in range(index.shape[axis])]
-
-
-@lowers(aten.scatter.value)
-def _scatter_value(low: Lowering, x: Ref, axis: int, index: Ref, value: Number) -> Ref:
+@lowers(aten.index_fill.int_Scalar, aten.index_fill.int_Tensor)
+def _index_fill(low: Lowering, x: Ref, axis: int, index: Ref, value: Ref | Number) -> Ref:
     axis = normalize_axis(axis, len(x.shape))
-    number = float(value) if x.dtype is Dtype.F32 else int(value)
-    for line in _get_lines(x, axis, index):
-        x = where(low, low.emit("int_eq", _positions(low, axis, x.shape), line), number, x)
-    return x
+    index = low.builder.reshape(index, (prod(index.shape),))
+    written = binary(low, "le", 0, find_last(low, index, x.shape[axis]))
+    ones = [1] * (len(x.shape) - 1 - axis)
+    fill = value if isinstance(value, Ref) or x.dtype is not Dtype.F32 else float(value)
+    return where(low, low.builder.reshape(written, (x.shape[axis], *ones)), fill, x)
 
 
-@lowers(aten.scatter.src)
-def _scatter(low: Lowering, x: Ref, axis: int, index: Ref, source: Ref) -> Ref:
+@lowers(aten.index_copy.default)
+def _index_copy(low: Lowering, x: Ref, axis: int, index: Ref, values: Ref) -> Ref:
     axis = normalize_axis(axis, len(x.shape))
-    lines = _get_lines(x, axis, index)
-    if len(lines) > 1:
-        raise Unsupported("a scatter of several elements per line, whose order matters")
-    part = source.seen(source.view.slice(axis, 0, 1))
-    here = low.emit("int_eq", _positions(low, axis, x.shape), lines[0])
-    return where(low, here, part, x)
+    index = low.builder.reshape(index, (prod(index.shape),))
+    return _replace(low, x, axis, find_last(low, index, x.shape[axis]), values)
 
 
-@lowers(aten.scatter_add.default)
-def _scatter_add(low: Lowering, x: Ref, axis: int, index: Ref, source: Ref) -> Ref:
-    axis = normalize_axis(axis, len(x.shape))
-    for number, line in enumerate(_get_lines(x, axis, index)):
-        part = source.seen(source.view.slice(axis, number, 1))
-        here = low.emit("int_eq", _positions(low, axis, x.shape), line)
-        x = binary(low, "add", x, where(low, here, part, 0.0))
-    return x
+# --- Indexing by tensors --------------------------------------------------------------------------
 
 
-# --- Joining and padding --------------------------------------------------------------------------
+def _wrap(low: Lowering, index: Ref, node: fx.Node, length: int) -> Ref | Tensor:
+    """The index counted from the front; -1 where it is outside. Known at capture, a tensor."""
+    if node in low.constants.nodes:
+        known = low.constants.evaluate(node).to(torch.int64)
+        known = torch.where(known < 0, known + length, known)
+        return torch.where((known < 0) | (known >= length), -1, known)
+    low_end, high_end = low.builder.get_range(index)
+    if 0 <= low_end and high_end < length:
+        return index
+    # Modulo a power of two an index keeps its value, and a negative one becomes power + index.
+    power = 1 << (2 * length - 1).bit_length()
+    masked = low.emit("bitwise_and", index, low.full(power - 1, Dtype.I32))
+    turned = binary(low, "sub", masked, power - length)
+    wrapped = where(low, binary(low, "lt", index, 0), turned, masked)
+    above, below = binary(low, "lt", index, length), binary(low, "le", -length, index)
+    return where(low, low.emit("bitwise_and", above, below), wrapped, -1)
 
 
-def join(low: Lowering, parts: list[Ref], axis: int) -> Ref:
-    """The parts one after the other along an axis, joined two by two."""
-    parts = [part for part in parts if part.shape[axis] > 0]
-    if any(part.dtype is not parts[0].dtype for part in parts):
-        parts = [low.as_float(part) for part in parts]
-    while len(parts) > 1:
-        pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-        parts = [low.emit("cat", *p, axis=axis) if len(p) == 2 else p[0] for p in pairs]
-    return parts[0]
+def _merge_indices(low: Lowering, x: Ref, indices: Indices) -> tuple[Ref, Ref, list[int], int]:
+    """(x with the indexed axes joined to one in front, the joint index, those axes, and where the
+    index's axes stand in the result).
+    """
+    axes = [axis for axis, index in enumerate(indices) if index is not None]
+    nodes = low.node.args[1]
+    for axis in axes:
+        if nodes[axis].meta["val"].dtype is torch.bool:
+            raise Unsupported("indexing by a mask, whose result has no fixed shape")
+    given = [_wrap(low, indices[a], nodes[a], x.shape[a]) for a in axes]  # type: ignore[arg-type]
+    rest = [a for a in range(len(x.shape)) if a not in axes]
+    front = x.permute((*axes, *rest))
+    lengths = front.shape[: len(axes)]
+    joined = low.builder.reshape(front, (prod(lengths), *front.shape[len(axes) :]))
+    is_together = axes == list(range(axes[0], axes[-1] + 1))
+    return joined, _join_indices(low, given, lengths), axes, axes[0] if is_together else 0
 
 
-@lowers(aten.cat.default)
-def _cat(low: Lowering, tensors: list[Ref], axis: int = 0) -> Ref:
-    # PyTorch lets an empty tensor of one axis stand among tensors of any shape.
-    tensors = [t for t in tensors if t.shape != (0,)]
-    return join(low, tensors, normalize_axis(axis, len(tensors[0].shape)))
+def _join_indices(low: Lowering, indices: list[Ref | Tensor], lengths: tuple[int, ...]) -> Ref:
+    """Row-major number of the element that the indices name together; -1 if one is outside."""
+    steps = [prod(lengths[number + 1 :]) for number in range(len(lengths))]
+    known, outside = torch.zeros((), dtype=torch.int64), torch.zeros((), dtype=torch.bool)
+    total: Ref | None = None
+    is_outside: Ref | None = None
+    for index, step in zip(indices, steps):
+        if isinstance(index, Tensor):
+            known, outside = known + index * step, outside | (index < 0)
+            continue
+        part = mul(low, index, step)
+        total = part if total is None else binary(low, "add", total, part)
+        if low.builder.get_range(index)[0] < 0:
+            missing = binary(low, "lt", index, 0)
+            is_outside = (
+                missing if is_outside is None else low.emit("bitwise_or", is_outside, missing)
+            )
+    known = torch.where(outside, -prod(lengths), known)  # so far below that no sum is inside
+    if total is None:
+        return low.constant(known)
+    if bool((known != 0).any()):
+        total = binary(low, "add", total, low.constant(known))
+    return total if is_outside is None else where(low, is_outside, -1, total)
 
 
-@lowers(aten.stack.default)
-def _stack(low: Lowering, tensors: list[Ref], axis: int = 0) -> Ref:
-    axis = normalize_axis(axis, len(tensors[0].shape) + 1)
-    return join(low, [t.unsqueeze(axis) for t in tensors], axis)
+@lowers(aten.index.Tensor, aten._unsafe_index.Tensor)
+def _index(low: Lowering, x: Ref, indices: list[Ref | None]) -> Ref:
+    joined, index, _, place = _merge_indices(low, x, indices)
+    taken = take(low, joined, 0, index)
+    rank = len(index.shape)
+    rest = range(rank, len(taken.shape))
+    return taken.permute((*rest[:place], *range(rank), *rest[place:]))
 
 
-@lowers(aten.constant_pad_nd.default)
-def _pad(low: Lowering, x: Ref, padding: list[int], value: Number = 0) -> Ref:
-    for number in range(len(padding) // 2):
-        axis = len(x.shape) - 1 - number
-        before, after = padding[2 * number : 2 * number + 2]
-        cut_before, cut_after = max(0, -before), max(0, -after)
-        x = x.seen(x.view.slice(axis, cut_before, x.shape[axis] - cut_before - cut_after))
-        fill = low.full(float(value) if x.dtype is Dtype.F32 else value, x.dtype)
-        ends = [
-            fill.expand((*x.shape[:axis], max(0, n), *x.shape[axis + 1 :])) for n in (before, after)
-        ]
-        x = join(low, [ends[0], x, ends[1]], axis)
-    return x
-
-
-@lowers(aten.slice_scatter.default)
-def _slice_scatter(
+@lowers(aten.index_put.default, aten._unsafe_index_put.default, aten._index_put_impl.default)
+def _index_put(
     low: Lowering,
     x: Ref,
-    source: Ref,
-    axis: int = 0,
-    start: int | None = None,
-    end: int | None = None,
-    step: int = 1,
+    indices: list[Ref | None],
+    values: Ref,
+    accumulate: bool = False,
+    unsafe: bool = False,
 ) -> Ref:
-    axis = normalize_axis(axis, len(x.shape))
-    length = x.shape[axis]
-    first, last, _ = slice(start, end, step).indices(length)
-    if step != 1:
-        return _assign(low, x, axis, list(range(first, last, step)), source)
-    before = x.seen(x.view.slice(axis, 0, first))
-    after = x.seen(x.view.slice(axis, last, length - last))
-    return join(low, [before, source, after], axis)
+    if _is_mask(low, x, indices):
+        mask = indices[0]
+        assert mask is not None
+        wide = low.builder.reshape(mask, (*mask.shape, *[1] * (len(x.shape) - len(mask.shape))))
+        new = binary(low, "add", x, values) if accumulate else values
+        return where(low, wide, new, x)
+    joined, index, axes, place = _merge_indices(low, x, indices)
+    rest, rank = joined.shape[1:], len(index.shape)
+    values = values.expand((*rest[:place], *index.shape, *rest[place:]))
+    moved = range(place, place + rank)
+    lines = values.permute((*moved, *(a for a in range(len(values.shape)) if a not in moved)))
+    lines = low.builder.reshape(lines, (prod(index.shape), *rest))
+    index = low.builder.reshape(index, (prod(index.shape),))
+    if accumulate:
+        result = _add_rows(low, joined, 0, index, lines)
+    else:
+        result = _replace(low, joined, 0, find_last(low, index, joined.shape[0]), lines)
+    result = low.builder.reshape(result, (*(x.shape[a] for a in axes), *rest))
+    order = [*axes, *(a for a in range(len(x.shape)) if a not in axes)]
+    return result.permute(order.index(a) for a in range(len(x.shape)))
 
 
-@lowers(aten.select_scatter.default)
-def _select_scatter(low: Lowering, x: Ref, source: Ref, axis: int, index: int) -> Ref:
-    axis = normalize_axis(axis, len(x.shape))
-    index %= x.shape[axis]
-    before = x.seen(x.view.slice(axis, 0, index))
-    after = x.seen(x.view.slice(axis, index + 1, x.shape[axis] - index - 1))
-    return join(low, [before, source.unsqueeze(axis), after], axis)
-
-
-# --- Negative log-likelihood ----------------------------------------------------------------------
-
-_NONE, _MEAN = 0, 1  # PyTorch's numbers for the reductions; 2 is the sum
-
-
-def _compute_weights(low: Lowering, target: Ref, weight: Ref | None, ignored: int) -> Ref:
-    """Weight of each target: 0 where it is ignored."""
-    kept = low.emit("logical_not", binary(low, "eq", target, ignored))
-    if weight is None:
-        return low.emit("to_float", kept)
-    return where(low, kept, low.emit("embedding", weight, target), 0.0)
-
-
-@lowers(aten.nll_loss_forward.default)
-def _nll_loss(
-    low: Lowering, x: Ref, target: Ref, weight: Ref | None, reduction: int, ignored: int
-) -> tuple[Ref, Ref]:
-    """x [N, C] or [C] of log-probabilities, target [N] or []."""
-    axis = len(x.shape) - 1
-    weights = _compute_weights(low, target, weight, ignored)
-    picked = low.emit("gather", x, target.unsqueeze(axis), axis=axis)
-    picked = low.builder.reshape(picked, target.shape)
-    # Selected, not multiplied: an ignored target may stand beside an infinite logit.
-    kept = binary(low, "lt", 0.0, weights)
-    losses = where(low, kept, low.emit("neg", mul(low, picked, weights)), 0.0)
-    total_weight = fold(low, "sum", weights, None, keep=False)
-    if reduction == _NONE:
-        return losses, low.full(0.0, Dtype.F32)
-    total = fold(low, "sum", losses, None, keep=False)
-    return (div(low, total, total_weight) if reduction == _MEAN else total), total_weight
-
-
-@lowers(aten.nll_loss_backward.default)
-def _nll_loss_backward(
-    low: Lowering,
-    gradient: Ref,
-    x: Ref,
-    target: Ref,
-    weight: Ref | None,
-    reduction: int,
-    ignored: int,
-    total_weight: Ref,
-) -> Ref:
-    axis = len(x.shape) - 1
-    weights = _compute_weights(low, target, weight, ignored)
-    scale = div(low, gradient, total_weight) if reduction == _MEAN else gradient
-    each = low.emit("neg", mul(low, scale, weights))
-    here = low.emit("int_eq", _positions(low, axis, x.shape), target.unsqueeze(axis))
-    return where(low, here, low.builder.reshape(each, target.shape).unsqueeze(axis), 0.0)
+def _is_mask(low: Lowering, x: Ref, indices: list[Ref | None]) -> bool:
+    """Whether one boolean tensor says where one value goes."""
+    given = [index for index in indices if index is not None]
+    values = low.node.args[2].meta["val"]
+    return (
+        len(given) == 1
+        and indices[0] is given[0]
+        and low.node.args[1][0].meta["val"].dtype is torch.bool
+        and values.numel() == 1
+    )

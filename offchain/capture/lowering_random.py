@@ -3,6 +3,8 @@
 Every draw of a step has a key of its own and all share the counter, which grows by one per step.
 """
 
+from math import factorial, pi
+
 import numpy as np
 import torch
 
@@ -40,6 +42,50 @@ def _bernoulli(low: Lowering, shape: Shape, probability: float) -> Ref:
 def _rand(low: Lowering, *_: object, **__: object) -> Ref:
     drawn = low.emit("to_float", draw(low, low.get_result_shape()))
     return mul(low, drawn, 2.0**-RANDOM_BITS)
+
+
+# cos(x) for |x| <= pi / 2 by its series to x**14, which leaves 7e-10.
+_COSINE = [(-1) ** k / factorial(2 * k) for k in range(8)]
+
+
+def _compute_turn(low: Lowering, turn: Ref) -> Ref:
+    """cos(2 pi turn) for a turn in [0, 1): through half the angle, around the half turn."""
+    angle = mul(low, binary(low, "sub", turn, 0.5), pi)
+    square = low.emit("mul", angle, angle)
+    cosine = low.full(_COSINE[-1], Dtype.F32)
+    for coefficient in _COSINE[-2::-1]:
+        cosine = binary(low, "add", low.emit("mul", cosine, square), coefficient)
+    return binary(low, "sub", 1.0, mul(low, low.emit("mul", cosine, cosine), 2.0))
+
+
+def draw_normal(low: Lowering, shape: Shape) -> Ref:
+    """Standard normal numbers (Box and Muller) from two draws of 24 bits."""
+    first, second = (low.emit("to_float", draw(low, shape)) for _ in range(2))
+    uniform = mul(low, binary(low, "add", first, 1.0), 2.0**-RANDOM_BITS)  # in (0, 1]
+    radius = low.emit("sqrt", mul(low, low.emit("log", uniform), -2.0))
+    return low.emit("mul", radius, _compute_turn(low, mul(low, second, 2.0**-RANDOM_BITS)))
+
+
+@lowers(aten.randn.default, aten.randn_like.default)
+def _randn(low: Lowering, *_: object, **__: object) -> Ref:
+    return draw_normal(low, low.get_result_shape())
+
+
+@lowers(aten.normal_functional.default)
+def _normal(low: Lowering, x: Ref, mean: float = 0.0, std: float = 1.0, **_: object) -> Ref:
+    return binary(low, "add", mul(low, draw_normal(low, x.shape), float(std)), float(mean))
+
+
+@lowers(aten.normal.Tensor_Tensor, aten.normal.Tensor_float, aten.normal.float_Tensor)
+def _normal_of(low: Lowering, mean: Ref | float, std: Ref | float = 1.0, **_: object) -> Ref:
+    drawn = draw_normal(low, low.get_result_shape())
+    return low.emit("add", low.as_float(mean), low.emit("mul", drawn, low.as_float(std)))
+
+
+@lowers(aten.uniform.default)
+def _uniform(low: Lowering, x: Ref, start: float = 0.0, end: float = 1.0, **_: object) -> Ref:
+    drawn = mul(low, low.emit("to_float", draw(low, x.shape)), 2.0**-RANDOM_BITS)
+    return binary(low, "add", mul(low, drawn, float(end - start)), float(start))
 
 
 @lowers(aten.bernoulli.p)

@@ -1,8 +1,7 @@
-"""Sums, means, maxima, softmax, normalisation: operators along the last axis."""
+"""Sums, means, maxima, softmax: operators along the last axis."""
 
 from math import prod
 
-import numpy as np
 import torch
 
 from offchain.capture.builder import Ref
@@ -17,11 +16,18 @@ aten = torch.ops.aten
 
 Axes = list[int] | None
 
+SUM_MAX = 2**23  # what QUANTIZE with 24 bits holds exactly
+
+
+def normalize_axes(axes: int | Axes, rank: int) -> list[int]:
+    """The axes in order, counted from the front; all where none is given."""
+    given = [axes] if isinstance(axes, int) else axes
+    return sorted({normalize_axis(a, rank) for a in given or range(rank)}) if rank else []
+
 
 def fold(low: Lowering, kind: str, x: Ref, axes: Axes, keep: bool) -> Ref:
     """An operator that folds the last axis, over any axes (all where none is given)."""
-    rank = len(x.shape)
-    chosen = sorted({normalize_axis(a, rank) for a in axes or range(rank)}) if rank else []
+    chosen = normalize_axes(axes, len(x.shape))
     result = low.emit(kind, merge(low, x, chosen))
     if not keep:
         return result
@@ -33,9 +39,21 @@ def fold(low: Lowering, kind: str, x: Ref, axes: Axes, keep: bool) -> Ref:
 def _sum(
     low: Lowering, x: Ref, axes: Axes = None, keepdim: bool = False, dtype: object = None
 ) -> Ref:
-    total = fold(low, "sum", low.as_float(x), axes, keepdim)
-    # Exact below 2**24, like every integer held as a float.
-    return total if low.get_result_dtype() is torch.float32 else low.emit("to_int", total)
+    if low.get_result_dtype() is not torch.float32:
+        _check_sum(low, x, axes)
+        return low.emit("to_int", fold(low, "sum", low.as_float(x), axes, keepdim))
+    return fold(low, "sum", low.as_float(x), axes, keepdim)
+
+
+def _check_sum(low: Lowering, x: Ref, axes: Axes) -> None:
+    """Integers are added as floats, which is exact while 23 bits hold every sum."""
+    largest = max(map(abs, low.builder.get_range(x)))
+    count = prod(x.shape[a] for a in normalize_axes(axes, len(x.shape)))
+    if largest * count > SUM_MAX:
+        raise Unsupported(
+            f"a sum of {count} integers of size {largest}, which may exceed {SUM_MAX}; convert "
+            "them to float32, or bound them (a bitwise AND with a mask does)"
+        )
 
 
 @lowers(aten.mean.default, aten.mean.dim)
@@ -45,11 +63,23 @@ def _mean(
     return fold(low, "mean", low.as_float(x), axes, keepdim)
 
 
+def as_exact_float(low: Lowering, x: Ref) -> Ref:
+    """x as f32 if every value that it can hold is exact there. Raises Unsupported."""
+    if x.dtype is Dtype.F32:
+        return x
+    low_end, high_end = low.builder.get_range(x)
+    if low_end < -(2**24) or high_end > 2**24:
+        raise Unsupported(
+            f"integers from {low_end} to {high_end} are not exact as float32; bound them first (a "
+            "bitwise AND with a mask does)"
+        )
+    return low.emit("to_float", x)
+
+
 @lowers(aten.amax.default)
 def _amax(low: Lowering, x: Ref, axes: Axes = None, keepdim: bool = False) -> Ref:
-    if x.dtype is not Dtype.F32:
-        raise Unsupported("a maximum of integers")
-    return fold(low, "amax", x, axes, keepdim)
+    largest = fold(low, "amax", as_exact_float(low, x), axes, keepdim)
+    return largest if x.dtype is Dtype.F32 else low.emit("to_int", largest)
 
 
 @lowers(aten.max.default)
@@ -59,7 +89,9 @@ def _max(low: Lowering, x: Ref) -> Ref:
 
 @lowers(aten.amin.default)
 def _amin(low: Lowering, x: Ref, axes: Axes = None, keepdim: bool = False) -> Ref:
-    return low.emit("neg", _amax(low, low.emit("neg", x), axes, keepdim))
+    values = low.emit("neg", as_exact_float(low, x))
+    smallest = low.emit("neg", fold(low, "amax", values, axes, keepdim))
+    return smallest if x.dtype is Dtype.F32 else low.emit("to_int", smallest)
 
 
 @lowers(aten.min.default)
@@ -99,13 +131,36 @@ def _var(
     correction: float | None = None,
     keepdim: bool = False,
 ) -> Ref:
-    rank = len(x.shape)
-    chosen = [normalize_axis(a, rank) for a in axes or range(rank)]
-    count = prod(x.shape[a] for a in chosen)
+    count = prod(x.shape[a] for a in normalize_axes(axes, len(x.shape)))
     centred = low.emit("sub", x, fold(low, "mean", x, axes, keep=True))
     total = fold(low, "sum", mul(low, centred, centred), axes, keepdim)
     degrees = max(0.0, count - (1 if correction is None else correction))
     return div(low, total, float(degrees))
+
+
+@lowers(aten.var_mean.correction)
+def _var_mean(
+    low: Lowering,
+    x: Ref,
+    axes: Axes = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> tuple[Ref, Ref]:
+    variance = _var(low, x, axes, correction, keepdim)
+    return variance, fold(low, "mean", x, axes, keepdim)
+
+
+@lowers(torch.ops.prims.var.default)
+def _prims_var(
+    low: Lowering, x: Ref, axes: Axes = None, correction: float | None = None, **_: object
+) -> Ref:
+    return _var(low, x, axes, correction)
+
+
+@lowers(torch.ops.prims.sum.default)
+def _prims_sum(low: Lowering, x: Ref, axes: Axes = None, **_: object) -> Ref:
+    return _sum(low, x, axes)
 
 
 # --- Softmax --------------------------------------------------------------------------------------
@@ -145,70 +200,3 @@ def _softmax_backward(low: Lowering, gradient: Ref, y: Ref, axis: int, dtype: ob
 @lowers(aten._log_softmax_backward_data.default)
 def _log_softmax_backward(low: Lowering, gradient: Ref, y: Ref, axis: int, dtype: object) -> Ref:
     return _along(low, "log_softmax_backward", axis, gradient.expand(y.shape), y)
-
-
-# --- Layer normalisation --------------------------------------------------------------------------
-
-
-def _rows(low: Lowering, x: Ref, axes: int) -> Ref:
-    """The last `axes` axes joined to one."""
-    kept = len(x.shape) - axes
-    return low.builder.reshape(x, (*x.shape[:kept], prod(x.shape[kept:])))
-
-
-@lowers(aten.native_layer_norm.default)
-def _layer_norm(
-    low: Lowering, x: Ref, shape: list[int], weight: Ref | None, bias: Ref | None, epsilon: float
-) -> tuple[Ref, Ref, Ref]:
-    axes = len(shape)
-    rows = _rows(low, x, axes)
-    mean = low.emit("mean", rows)
-    bits = int(np.float32(epsilon).view(np.uint32))
-    rstd = low.emit("rstd", rows, mean, epsilon=bits)
-    if weight is None and bias is None:
-        result = low.emit("normalize", rows, mean, rstd)
-    else:
-        scale = low.full(1.0, Dtype.F32) if weight is None else _rows(low, weight, axes)
-        shift = low.full(0.0, Dtype.F32) if bias is None else _rows(low, bias, axes)
-        result = low.emit("layer_norm", rows, mean, rstd, scale, shift)
-    kept = (*x.shape[: len(x.shape) - axes], *[1] * axes)
-    return (
-        low.builder.reshape(result, x.shape),
-        low.builder.reshape(mean, kept),
-        low.builder.reshape(rstd, kept),
-    )
-
-
-@lowers(aten.native_layer_norm_backward.default)
-def _layer_norm_backward(
-    low: Lowering,
-    gradient: Ref,
-    x: Ref,
-    shape: list[int],
-    mean: Ref,
-    rstd: Ref,
-    weight: Ref | None,
-    bias: Ref | None,
-    mask: list[bool],
-) -> tuple[Ref | None, Ref | None, Ref | None]:
-    axes = len(shape)
-    rows, gradients = _rows(low, x, axes), _rows(low, gradient, axes)
-    kept = rows.shape[:-1]
-    mean, rstd = low.builder.reshape(mean, kept), low.builder.reshape(rstd, kept)
-    scale = low.full(1.0, Dtype.F32) if weight is None else _rows(low, weight, axes)
-    outer = list(range(len(kept)))
-    result: list[Ref | None] = [None, None, None]
-    if mask[0]:
-        inner = low.emit("layer_norm_backward", gradients, rows, mean, rstd, scale)
-        result[0] = low.builder.reshape(inner, x.shape)
-    if mask[1]:
-        normal = low.emit("normalize", rows, mean, rstd)
-        total = _sum_rows(low, mul(low, gradients, normal), outer)
-        result[1] = low.builder.reshape(total, tuple(shape))
-    if mask[2]:
-        result[2] = low.builder.reshape(_sum_rows(low, gradients, outer), tuple(shape))
-    return result[0], result[1], result[2]
-
-
-def _sum_rows(low: Lowering, x: Ref, axes: list[int]) -> Ref:
-    return fold(low, "sum", x, axes, keep=False) if axes else x

@@ -7,7 +7,7 @@ import torch
 from offchain.capture.builder import Ref
 from offchain.capture.dtypes import get_dtype
 from offchain.capture.lowering import Lowering, Number
-from offchain.capture.lowering_pointwise import Value, binary, is_integer
+from offchain.capture.lowering_pointwise import Value, binary, is_integer, where
 from offchain.capture.registry import Unsupported, lowers
 from protocol.types import Dtype
 
@@ -115,13 +115,6 @@ def _bitwise_not(low: Lowering, x: Ref) -> Ref:
     return low.emit("int_sub", low.full(-1, Dtype.I32), x)
 
 
-def where(low: Lowering, condition: Ref, x: Value, y: Value) -> Ref:
-    """x where the condition holds, else y."""
-    if is_integer(x, y):
-        return low.emit("where", condition, low.as_int(x), low.as_int(y))
-    return low.emit("where", condition, low.as_float(x), low.as_float(y))
-
-
 @lowers(aten.where.self, aten.where.ScalarSelf, aten.where.ScalarOther, aten.where.Scalar)
 def _where(low: Lowering, condition: Ref, x: Value, y: Value) -> Ref:
     return where(low, condition, x, y)
@@ -134,13 +127,13 @@ def _masked_fill(low: Lowering, x: Ref, mask: Ref, value: Value) -> Ref:
     return where(low, mask, value, x)
 
 
-def _smaller(low: Lowering, x: Value, y: Value) -> Ref:
+def smaller(low: Lowering, x: Value, y: Value) -> Ref:
     if is_integer(x, y):
         return where(low, binary(low, "lt", x, y), x, y)
     return binary(low, "minimum", x, y)
 
 
-def _larger(low: Lowering, x: Value, y: Value) -> Ref:
+def larger(low: Lowering, x: Value, y: Value) -> Ref:
     if is_integer(x, y):
         return where(low, binary(low, "lt", x, y), y, x)
     return binary(low, "maximum", x, y)
@@ -148,12 +141,12 @@ def _larger(low: Lowering, x: Value, y: Value) -> Ref:
 
 @lowers(aten.maximum.default)
 def _maximum(low: Lowering, x: Ref, y: Ref) -> Ref:
-    return _larger(low, x, y)
+    return larger(low, x, y)
 
 
 @lowers(aten.minimum.default)
 def _minimum(low: Lowering, x: Ref, y: Ref) -> Ref:
-    return _smaller(low, x, y)
+    return smaller(low, x, y)
 
 
 @lowers(aten.clamp.default, aten.clamp.Tensor)
@@ -161,9 +154,9 @@ def _clamp(low: Lowering, x: Ref, min: Value | None = None, max: Value | None = 
     # The types of bounds that are numbers follow x.
     cast = float if x.dtype is Dtype.F32 else int
     if min is not None:
-        x = _larger(low, x, min if isinstance(min, Ref) else cast(min))
+        x = larger(low, x, min if isinstance(min, Ref) else cast(min))
     if max is not None:
-        x = _smaller(low, x, max if isinstance(max, Ref) else cast(max))
+        x = smaller(low, x, max if isinstance(max, Ref) else cast(max))
     return x
 
 

@@ -6,6 +6,7 @@ state is materialised as it is before the first step, and while tracing every co
 
 import copy
 import inspect
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from offchain.capture.adagrad import adagrad
 from offchain.capture.errors import UnsupportedOptimizer
 
 ParameterState = dict[str, Tensor]
@@ -44,8 +46,10 @@ def materialize_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
     """The state of every parameter before the next step, including what is created lazily.
 
     Changes nothing. Raises UnsupportedOptimizer for state other than tensors, and where a first
-    step would differ from one that starts from the materialised state.
+    step would differ from one that starts from the materialised state. (Dampening does not apply
+    to the first step; `undampened` takes care of that.)
     """
+    optimizer = _without_dampening(optimizer)
     known = _get_state(optimizer)
     created = _run(optimizer, _initialize)[0]
     updated, lazy = _run(optimizer, _step)
@@ -65,10 +69,32 @@ def materialize_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
         pairs += [(updated[parameter][key], again[parameter][key]) for key in state[parameter]]
         if not all(torch.allclose(a, b, atol=0, equal_nan=True) for a, b in pairs):
             raise UnsupportedOptimizer(
-                f"{type(optimizer).__name__}: its first step differs from the later ones (SGD "
-                "with dampening does so); take one step in PyTorch before capturing"
+                f"{type(optimizer).__name__}: its first step differs from the later ones; take one "
+                "step in PyTorch before capturing"
             )
     return state
+
+
+def is_dampened(group: dict[str, Any]) -> bool:
+    """Whether the group's momentum takes only a part of each gradient but the first."""
+    return bool(group.get("momentum") and group.get("dampening"))
+
+
+def _without_dampening(optimizer: Optimizer) -> Optimizer:
+    if not any(map(is_dampened, optimizer.param_groups)):
+        return optimizer
+    # The same parameters and state, other settings.
+    plain = copy.copy(optimizer)
+    plain.param_groups = [
+        {**group, "dampening": 0} if is_dampened(group) else group
+        for group in optimizer.param_groups
+    ]
+    return plain
+
+
+def has_started(optimizer: Optimizer) -> bool:
+    """Whether the optimiser has taken a step."""
+    return any(bool(entries) for entries in optimizer.state.values())
 
 
 def _get_parameters(optimizer: Optimizer) -> list[Tensor]:
@@ -124,23 +150,47 @@ def _run(
     return {o: after.get(c, {}) for o, c in pairs}, {o: c.detach() for o, c in pairs}
 
 
+def _dampen(
+    group: dict[str, Any],
+    tensors: dict[Tensor, Tensor],
+    gradients: dict[Tensor, Tensor | None],
+    is_first: Tensor | None,
+) -> None:
+    """Scale the gradients by 1 - dampening, as the momentum would, but not in the first step."""
+    part = 1 - group["dampening"]
+    for parameter in group["params"]:
+        gradient = gradients.get(parameter)
+        if gradient is None:
+            continue
+        gradient = -gradient if group["maximize"] else gradient
+        if group["weight_decay"]:
+            gradient = gradient + group["weight_decay"] * tensors[parameter]
+        scaled = gradient * part
+        gradients[parameter] = (
+            scaled if is_first is None else torch.where(is_first, gradient, scaled)
+        )
+
+
 @contextmanager
 def swapped(
     optimizer: Optimizer,
     tensors: dict[Tensor, Tensor],
     gradients: dict[Tensor, Tensor | None],
     state: dict[Tensor, ParameterState],
-    rate: Tensor | None = None,
+    rate: Tensor | list[Tensor] | None = None,
+    is_first: Tensor | None = None,
 ) -> Iterator[None]:
     """Within, the optimiser holds `tensors` in place of its parameters, with that state.
 
-    `rate` multiplies every learning rate.
+    `rate` multiplies every learning rate, or one each group's. `is_first` says whether this is the
+    first step, for dampening, which does not apply to it; None if it is not.
     Counts stay tensors: `capturable` is set, and torch is told that it compiles. Everything is
     put back at the end.
     """
     groups, before = optimizer.param_groups, optimizer.state
     replaced = []
-    for group in groups:
+    gradients = dict(gradients)
+    for number, group in enumerate(groups):
         settings: dict[str, Any] = {
             "capturable": True,
             "foreach": False,
@@ -149,7 +199,11 @@ def swapped(
         }
         settings = {key: value for key, value in settings.items() if key in group}
         if rate is not None:
-            settings["lr"] = group["lr"] * rate
+            factor = rate[number] if isinstance(rate, list) else rate
+            settings["lr"] = group.get("initial_lr", group["lr"]) * factor
+        if is_dampened(group):
+            settings |= {"dampening": 0, "weight_decay": 0, "maximize": False}
+            _dampen(group, tensors, gradients, is_first)
         parameters = [tensors[p] for p in group["params"]]
         replaced.append({**group, **settings, "params": parameters})
     for original, tensor in tensors.items():
@@ -157,7 +211,10 @@ def swapped(
     optimizer.param_groups = replaced
     optimizer.state = defaultdict(dict, {tensors[p]: s for p, s in state.items()})
     try:
-        with mock.patch.object(torch.compiler, "is_compiling", lambda: True):
+        with (
+            mock.patch.object(torch.compiler, "is_compiling", lambda: True),
+            mock.patch.object(sys.modules[torch.optim.Adagrad.__module__], "adagrad", adagrad),
+        ):
             yield
     finally:
         optimizer.param_groups, optimizer.state = groups, before

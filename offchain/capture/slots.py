@@ -27,6 +27,7 @@ def lower_sharing_slots(trace: Trace, seed: int) -> tuple[Draft, list[DraftSlot]
     """The lowered step and its slots. Raises UnsupportedDtype, UnsupportedOperator."""
     genesis = {name: to_array(name, tensor) for name, tensor in trace.state.items()}
     classes = _guess_classes(trace, genesis)
+    fixed = trace.buffers
     while True:
         slot_of = {name: slot for slot, names in enumerate(classes) for name in names}
         first = [genesis[names[0]] for names in classes]
@@ -36,6 +37,7 @@ def lower_sharing_slots(trace: Trace, seed: int) -> tuple[Draft, list[DraftSlot]
             shapes=[array.shape for array in first],
             types=[Dtype.F32 if array.dtype.kind == "f" else Dtype.I32 for array in first],
             seed=seed,
+            fixed={n: trace.state[name] for n, name in enumerate(trace.state) if name in fixed},
         ).run()
         following = dict(zip(trace.state, draft.outputs))
         refined = [part for names in classes for part in _split(names, following)]

@@ -10,12 +10,19 @@ import click
 import torch
 
 from offchain.capture import FieldSpec, capture
+from offchain.capture.self_check import SelfCheck, check_step, without_dropout
 from offchain.cli.options import HOME, open_store, store_option
 from offchain.cli.spec import Spec, write_spec
 from offchain.store.bundles import save_bundle
 from offchain.text import read_text
+from protocol.execution import compute_batch
+from protocol.types import Seed, StepIndex
 
 POLICIES = ("float32", "tf32", "int8")
+
+
+class SelfCheckFailed(ValueError):
+    """The program computes something else than PyTorch."""
 
 
 class BadBuilder(ValueError):
@@ -67,6 +74,13 @@ def compile_command(
     dataset, _ = text.split(held_out, seq)
     fields = {"tokens": FieldSpec(torch.int64, (seq + 1,), stride=1)}
     captured = capture(model, optimizer, fields, rows, policy)
+    first = compute_batch(captured.program, dataset, Seed(bytes(32)), StepIndex(0))
+    batch = {name: torch.from_numpy(x).to(fields[name].dtype) for name, x in zip(fields, first)}
+    check = check_step(model, optimizer, captured, batch)
+    if check.is_random:
+        silent = without_dropout(model, optimizer)
+        check = check_step(*silent, capture(*silent, fields, rows, policy), batch)
+    report_self_check(check)
     store = open_store(store_url)
     roots = save_bundle(store, captured.program, captured.genesis, dataset)
     notes = {"source": target, "alphabet": text.alphabet, "context": seq, "policy": policy}
@@ -76,6 +90,24 @@ def compile_command(
         f"{out}: {len(program.operators)} operators, {len(program.slots)} state tensors, "
         f"{dataset.records:,} records, program {program.root.hex()}"
     )
+
+
+def report_self_check(check: SelfCheck) -> None:
+    """Print how far the program's first step is from PyTorch's. Raises `SelfCheckFailed`."""
+    if check.is_random:
+        click.echo(
+            "self-check: the program draws noise, other than PyTorch's, so that nothing can be "
+            "concluded from the differences"
+        )
+    click.echo(f"self-check of one step against float32 PyTorch: loss {check.loss:.1e}")
+    for name, difference in check.parameters.items():
+        click.echo(f"  {name}: {difference:.1e}")
+    if not check.is_good:
+        name, difference = check.worst
+        raise SelfCheckFailed(
+            f"self-check: after one step {name} differs from PyTorch's by {difference:.0%} of its "
+            f"step, the loss by {check.loss:.1%}; the program is not what the module computes"
+        )
 
 
 def load_builder(target: str) -> Any:

@@ -55,3 +55,14 @@ def exact_index_add(index: Tensor, values: Tensor, rows: int, bits: int) -> Tens
     sums = torch.zeros(shape, dtype=torch.float64, device=values.device)
     sums.index_add_(0, place, grid.values.mT)
     return _finish(sums[:rows], None if grid.bad is None else grid.bad.mT)
+
+
+def exact_scatter_add(index: Tensor, values: Tensor, rows: int, bits: int) -> Tensor:
+    """index and values [..., K] -> [..., rows]; an index outside the rows adds to none."""
+    grid = round_to_grid(values, bits)
+    inside = (index >= 0) & (index < rows)
+    place = torch.where(inside, index, rows).to(torch.int64)
+    shape = (*values.shape[:-1], rows + 1)
+    sums = torch.zeros(shape, dtype=torch.float64, device=values.device)
+    sums.scatter_add_(-1, place, grid.values)
+    return _finish(sums[..., :rows], grid.bad)

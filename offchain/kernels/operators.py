@@ -227,7 +227,7 @@ class _Compiler:
             and _is_equal(wanted.view.strides, (1, 0), fold.shape)
         )
         if not is_rows:
-            return None
+            return self._build_scatter_add(fold, item)
         along = replace(index, view=View((fold.fold,), (1,), index.view.offset))
         along = self._look_through(along)
         where, x = self._read(along), self._read(item.operand)
@@ -235,6 +235,31 @@ class _Compiler:
         return (
             lambda v, i, o: fused.exact_index_add(where(v, i), x(v, i), rows, bits),
             (along, item.operand),
+        )
+
+    def _build_scatter_add(
+        self, fold: Instruction, item: Quantized
+    ) -> tuple[Stage, tuple[Operand, ...]] | None:
+        index, value, wanted = fold.operands
+        shape = self.instructions[item.quantize].shape
+        lead, rows = fold.shape[:-1], fold.shape[-1]
+        is_lines = (
+            shape == (*lead, fold.fold)
+            and self._own(wanted, Opcode.IOTA) is not None
+            and self.instructions[wanted.index].shape == (rows,)
+            and value.view.offset == wanted.view.offset == 0
+            and _is_equal(value.view.strides, (*_vector_strides(shape), 0), fold.shape)
+            and _is_equal(wanted.view.strides, (*(0 for _ in lead), 1), fold.shape)
+            and _is_equal(index.view.strides[-1:], (0,), (rows,))
+        )
+        if not is_lines:
+            return None
+        along = View((*lead, fold.fold), (*index.view.strides[:-1], 1), index.view.offset)
+        index = self._look_through(replace(index, view=along))
+        where, x, bits = self._read(index), self._read(item.operand), item.bits
+        return (
+            lambda v, i, o: fused.exact_scatter_add(where(v, i), x(v, i), rows, bits),
+            (index, item.operand),
         )
 
     # Single instructions

@@ -53,6 +53,16 @@ def _index_add(code: Microcode, values: tuple[Value, ...], attributes: Attribute
     return code.match_total(index, rows, _axis(attributes, "rows"))
 
 
+@operator("scatter_add", 2, "rows")
+def _scatter_add(code: Microcode, values: tuple[Value, ...], attributes: Attributes) -> Value:
+    """(index [..., K], values [..., K]) -> [..., rows]: in each line, the sum of the values with
+    index r.
+    """
+    index, lines = values
+    assert index.shape == lines.shape and index.shape, "index and values differ in shape"
+    return code.match_lines(index, lines, _axis(attributes, "rows"))
+
+
 @operator("cat", 2, "axis")
 def _cat(code: Microcode, values: tuple[Value, ...], attributes: Attributes) -> Value:
     """Join two tensors along an axis."""

@@ -221,6 +221,21 @@ class Microcode:
         )
         return self.map(Opcode.DEQUANTIZE, accumulator, largest, attributes=(SUM_BITS, 0))
 
+    def match_lines(self, index: Value, values: Value, rows: int) -> Value:
+        """Scatter-add along the last axis: [..., K], [..., K] -> [..., rows]; see match_total."""
+        integers, largest = self.quantized(values, SUM_BITS)
+        shape = (*integers.shape[:-1], rows)
+        accumulator = self._fold(
+            Opcode.MATCH_SUM,
+            shape,
+            self.folding(index).unsqueeze(-2),
+            integers.unsqueeze(-2),
+            self.iota((rows,), 0),
+        )
+        return self.map(
+            Opcode.DEQUANTIZE, accumulator, largest.unsqueeze(-1), attributes=(SUM_BITS, 0)
+        )
+
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """The common shape of operands that broadcast as numpy does; raises ValueError."""

@@ -289,6 +289,21 @@ def test_index_add__rows__as_numpy():
     close(run("index_add", index, values, rows=4), expected)
 
 
+def test_scatter_add__lines__as_numpy():
+    index, values = np.array([[0, 2, 2, -1], [9, 1, 0, 1]], np.int32), normal(2, 4)
+    expected = np.zeros((2, 3))
+    for line, places in enumerate(index):
+        for place, value in zip(places, wide(values)[line]):
+            if 0 <= place < 3:
+                expected[line, place] += value
+    close(run("scatter_add", index, values, rows=3), expected)
+
+
+def test_scatter_add__shapes_differ__refused():
+    with pytest.raises(MalformedOperator, match="differ in shape"):
+        run("scatter_add", np.zeros((2, 3), np.int32), normal(2, 4), rows=3)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_cat__axis__as_numpy(axis):
     shapes = [[2, 3, 4], [2, 3, 4]]

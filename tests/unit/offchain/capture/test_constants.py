@@ -63,10 +63,8 @@ def test_constant__same_table_twice__is_one_slot(captured_kinds):
 
 def test_constant__large_mask__is_computed(captured_kinds):
     width = 5000
-    captured, kinds = captured_kinds(
-        lambda: torch.where(torch.arange(width) % 10 < 5, 1.0, 0.5).cumsum(0), width
-    )
-    assert "constant.0" in captured.slot_names  # nothing computes a cumulative sum
+    captured, kinds = captured_kinds(lambda: torch.arange(width).float().cos(), width)
+    assert "constant.0" in captured.slot_names  # nothing computes a cosine
     captured, kinds = captured_kinds(lambda: torch.arange(width).sub(2500).ge(0).float(), width)
     assert captured.slot_names == ("weight",)
     assert {"arange", "int_sub", "int_le"} <= kinds
@@ -77,3 +75,38 @@ def test_constant__integer_outside_i32__is_refused(captured_kinds):
 
     with pytest.raises(CaptureError, match="do not fit i32|does not fit i32"):
         captured_kinds(lambda: torch.tensor([1, 2**40, 3, 4]))
+
+
+class Rotary(nn.Module):
+    """As rotary tables are computed: from a buffer, in every step."""
+
+    def __init__(self, trains=False):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(WIDTH))
+        self.register_buffer("frequencies", 1.0 / 10 ** torch.arange(WIDTH), persistent=False)
+        self.trains = trains
+
+    def forward(self, x):
+        if self.trains:
+            self.frequencies.mul_(0.5)
+        table = (torch.arange(9.0)[:, None] @ self.frequencies[None, :]).cos()
+        return (self.weight * x * table[2]).sum()
+
+
+def test_constant__from_a_buffer_that_stays__is_computed_at_capture(capture_module, execute):
+    module, batch = Rotary(), {"x": torch.ones(2, WIDTH)}
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    captured = capture_module(module, optimizer, batch)
+    assert captured.slot_names == ("weight", "frequencies", "constant.0")
+    assert not {"matmul"} & {o.kind for o in captured.program.operators}
+    losses = execute(captured, [batch]).losses
+    assert losses[0] == pytest.approx(module(**batch).item(), rel=1e-6)
+
+
+def test_constant__from_a_buffer_that_changes__is_refused(capture_module):
+    from offchain.capture import UnsupportedOperator
+
+    module = Rotary(trains=True)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    with pytest.raises(UnsupportedOperator, match="aten.cos.default.*buffers that no step"):
+        capture_module(module, optimizer, {"x": torch.ones(2, WIDTH)})

@@ -19,8 +19,8 @@ class Model(nn.Module):
         return self.function(self.layer(x))
 
 
-def use_cumprod(y):
-    return y.cumprod(0).sum()
+def use_lgamma(y):
+    return y.lgamma().sum()
 
 
 def use_double(y):
@@ -35,18 +35,23 @@ def use_mask(y):
     return y[y > 0].sum()
 
 
-def use_sort(y):
-    return (y.sort(0).values * y).sum()
+def use_median(y):
+    return y.median(0).values.sum()
+
+
+def use_sine(y):
+    return y.sin().sum()
 
 
 @pytest.mark.parametrize(
     ("function", "operation", "reason"),
     [
-        (use_cumprod, "aten.cumprod.default", "prims.prod.default inside it: no lowering"),
+        (use_lgamma, "aten.lgamma.default", "the instruction set cannot express it"),
+        (use_sine, "aten.sin.default", "a rotary table is"),
         (use_double, "aten._to_copy.default", "torch.float64"),
         (use_item, "aten._local_scalar_dense.default", ""),
         (use_mask, "aten.index.Tensor", "no fixed shape"),
-        (use_sort, "aten.sort", "no lowering"),
+        (use_median, "aten.median", "no lowering"),
     ],
 )
 def test_capture__unsupported__names_operation_file_line_and_code(

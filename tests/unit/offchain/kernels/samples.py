@@ -118,6 +118,8 @@ def _choose(
         case "index_add":
             count = length(1, 30)
             return [(count,), (count, length())], {0}, {"rows": 5}
+        case "scatter_add":
+            return [folded, folded], {0}, {"rows": 5}
         case "embedding":
             return [(5, length()), rest], {1}, {}
         case "gather":

@@ -18,7 +18,16 @@ from tests.unit.offchain.kernels.samples import count_elements, is_same, make_sa
 CPU = torch.device("cpu")
 STATE = (torch.arange(6, dtype=torch.float32),)
 OUTSIDE = Outside(STATE, STATE)
-FUSED = {"sum", "mean", "matmul", "softmax", "log_softmax", "index_add", "layer_norm_backward"}
+FUSED = {
+    "sum",
+    "mean",
+    "matmul",
+    "softmax",
+    "log_softmax",
+    "index_add",
+    "scatter_add",
+    "layer_norm_backward",
+}
 
 
 @pytest.mark.parametrize("kind", sorted(REGISTRY))

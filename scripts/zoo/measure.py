@@ -1,0 +1,122 @@
+"""One row: capture, train beside float32 PyTorch on the same batches, compare bits over threads."""
+
+import copy
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import torch
+from torch import Tensor
+
+from offchain.capture import Captured, CaptureError, FieldSpec, capture
+from offchain.kernels.maps import canonicalize
+from offchain.kernels.reading import to_torch
+from offchain.kernels.settings import numeric_settings
+from offchain.runner.plan import Plan
+from protocol.rejections import InvalidProgram
+from protocol.validation import validate
+from scripts.zoo.entry import Batch, Entry
+
+BATCHES = 4  # different ones, taken in turn
+DIFFERENCE_MAX = 0.01  # of the loss after all steps, for a row that counts as agreeing
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of an entry; `failure` is the exact refusal, or what went wrong."""
+
+    name: str
+    package: str
+    operators: int = 0
+    instructions: int = 0
+    parameters: int = 0
+    first_loss: float = 0.0
+    loss: float = 0.0  # after all steps
+    expected: float = 0.0  # PyTorch's
+    same_bits: bool = False
+    is_random: bool = False
+    failure: str = ""
+
+    @property
+    def difference(self) -> float:
+        """Relative, of the loss after all steps."""
+        return abs(self.loss - self.expected) / max(abs(self.expected), 1e-12)
+
+
+def capture_entry(entry: Entry, batch: Batch) -> tuple[torch.nn.Module, Captured]:
+    """The module and its program with AdamW. Raises CaptureError or InvalidProgram."""
+    torch.manual_seed(0)
+    module = entry.build().train()
+    fields = {
+        name: FieldSpec(x.dtype, tuple(x.shape[1:]), max(1, x[0].numel()))
+        for name, x in batch.items()
+    }
+    rows = next(iter(batch.values())).shape[0]
+    captured = capture(module, _make_optimizer(entry, module), fields, rows)
+    validate(captured.program)
+    return module, captured
+
+
+def _make_optimizer(entry: Entry, module: torch.nn.Module) -> torch.optim.Optimizer:
+    trained = [p for p in module.parameters() if p.requires_grad]
+    # Adam divides a gradient by its own size; a larger epsilon keeps noise near zero small.
+    return torch.optim.AdamW(trained, lr=entry.rate, eps=1e-5)
+
+
+def _run(captured: Captured, batches: list[Batch], threads: int) -> tuple[list[float], bytes]:
+    """Losses of the steps, and the state after them."""
+    losses: list[float] = []
+    with numeric_settings(threads):
+        plan = Plan(captured.program, torch.device("cpu"))
+        state: tuple[Tensor, ...] = tuple(to_torch(array) for array in captured.genesis)
+        for batch in batches:
+            fields = tuple(
+                x if x.dtype is torch.float32 else x.to(torch.int32) for x in batch.values()
+            )
+            state, reported = plan.execute(state, fields)
+            losses.append(float(reported["loss"]))
+        final = [canonicalize(t) if t.dtype is torch.float32 else t for t in state]
+    return losses, b"".join(t.contiguous().numpy().tobytes() for t in final)
+
+
+def _train(entry: Entry, module: torch.nn.Module, batches: list[Batch]) -> list[float]:
+    """PyTorch's own losses."""
+    optimizer, losses = _make_optimizer(entry, module), []
+    for batch in batches:
+        optimizer.zero_grad()
+        loss = module(**batch)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+def measure(entry: Entry, steps: int) -> Row:
+    """The entry's row."""
+    generator = torch.Generator().manual_seed(1)
+    different = [entry.make_batch(generator) for _ in range(BATCHES)]
+    package = f"{entry.package} {version(entry.package)}"
+    try:
+        module, captured = capture_entry(entry, different[0])
+    except (CaptureError, InvalidProgram) as error:
+        failure = f"{type(error).__name__}: {error}"
+        return Row(entry.name, package, failure=failure)
+    batches = [different[step % BATCHES] for step in range(steps)]
+    losses, state = _run(captured, batches, threads=1)
+    _, again = _run(captured, batches, threads=2)
+    expected = _train(entry, copy.deepcopy(module), batches)
+    program = captured.program
+    row = Row(
+        entry.name,
+        package,
+        len(program.operators),
+        sum(map(len, program.microcode)),
+        sum(p.numel() for p in module.parameters()),
+        losses[0],
+        losses[-1],
+        expected[-1],
+        state == again,
+        entry.is_random,
+    )
+    if entry.is_random or row.difference <= DIFFERENCE_MAX:
+        return row
+    return Row(**{**vars(row), "failure": f"loss differs by {row.difference:.2%}"})
