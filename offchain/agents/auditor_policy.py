@@ -105,9 +105,16 @@ def _decide_audit(
             elif in_time and not item.challenged and claim.id not in checked:
                 intents.append(Check(item))
     may_attest = audit.attest_until is not None and claim.worker != view.address
-    if may_attest and item.task.id not in refused:
+    if may_attest and item.task.id not in refused and not _is_audit_missing(audit, view):
         intents.append(Attest(item))
     return intents
+
+
+def _is_audit_missing(audit: AuditView, view: AgentView) -> bool:
+    """Whether the agent was drawn and has not committed: a worker that withholds the state before
+    a drawn stretch withholds its audit, and gets no attestation."""
+    is_free = audit.draw.commitments < 2 * view.rules.audits
+    return audit.drawn and audit.audit.status is AuditStatus.NONE and is_free
 
 
 def _may_commit(item: ClaimView, audit: AuditView, view: AgentView) -> bool:

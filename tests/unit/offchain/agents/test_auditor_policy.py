@@ -29,6 +29,7 @@ from tests.agent_views import (
     NO_DRAW,
     NOW,
     ROOT,
+    RULES,
     build_audit,
     build_claim,
     build_game,
@@ -133,10 +134,22 @@ def test_decide__may_attest__does():
     audit = build_audit(AuditStatus.PAID, attest_until=NOW)
     assert kinds(decide(build_claim(audit=audit))) == [Attest]
     assert decide(build_claim(audit=audit, worker=ME)) == []
-    # The round ends before the time to commit does.
-    both = build_claim(audit=build_audit(attest_until=NOW + 5))
-    assert kinds(decide(both)) == [Attest, Commit]
     assert decide(build_claim(audit=audit), refused=frozenset({1})) == []
+
+
+def test_decide__drawn_and_not_committed__does_not_attest():
+    """The state before the stretch may be withheld, and with it the audit."""
+    early = build_claim(audit=build_audit(attest_until=NOW + 5))
+    assert kinds(decide(early)) == [Commit]
+    late = build_audit(attest_until=DRAW.commit_deadline + 5)
+    assert decide(build_claim(audit=late), now=DRAW.commit_deadline + 1) == []
+    committed = build_audit(COMMITTED, attest_until=NOW + 5)
+    assert kinds(decide(build_claim(audit=committed))) == [Attest]
+    taken = replace(DRAW, commitments=2 * RULES.audits)
+    others = build_audit(attest_until=NOW + 5, draw=taken)
+    assert kinds(decide(build_claim(audit=others))) == [Attest]
+    not_drawn = build_audit(attest_until=NOW + 5, drawn=False)
+    assert kinds(decide(build_claim(audit=not_drawn))) == [Attest]
 
 
 def test_decide__own_game_beside_an_audit__money_then_the_nearest_deadline():
