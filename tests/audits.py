@@ -246,6 +246,7 @@ class Audits:
         )
 
     def declare_default(self, claim_id: int, segment: int) -> str:
+        self.economy.ensure_game()
         claim = self.view(claim_id)
         return self._change(
             "declare_default",

@@ -195,10 +195,15 @@ class Economy:
         """What the splitter owes to the account's payout."""
         return self.splitter.owed_to(self.registry.payout_of(account))
 
+    def ensure_game(self) -> None:
+        """Put the ChallengeGame into its place, if it is empty: the escrow tells it of defaults."""
+        if not boa.env.get_code(self.game):
+            deploy_game(self)
+
     def hook(self, name: str, *arguments: Any) -> Any:
         """Call a hook of the escrow as the contract that may."""
-        if name == "process_audit_default" and not boa.env.get_code(self.game):
-            deploy_game(self)  # the escrow tells it
+        if name == "process_audit_default":
+            self.ensure_game()
         callers = {
             "process_audit_default": self.lottery,
             "pay_audit": self.lottery,

@@ -105,6 +105,7 @@ def test_refund__fees_of_a_slashed_claim_unsettled__waits_for_them(economy):
     lottery.commit(claim_id, bytes(32), sender=economy.auditor)
     segment = lottery.stretch_of(claim_id, economy.auditor)[1]
     boa.env.timestamp = lottery.draw_of(claim_id).open_deadline + 1
+    economy.ensure_game()
     lottery.declare_default(claim_id, segment)
 
     fee = BUDGET // (2 * AUDITS)
