@@ -167,7 +167,7 @@ class Economy:
 
     def claim_tree(self, task_id: int, tree: Tree, worker: str | None = None) -> int:
         """Claim a run whose states at the segments' ends are the leaves of the tree."""
-        last = tree.count - 1
+        last = self.escrow.terms_of(task_id).segments - 1
         arguments = (tree.root, tree.get_node(0, last), tree.get_path(last))
         digest = self.digest_of(task_id)
         return self.escrow.claim(task_id, digest, *arguments, sender=worker or self.worker)
