@@ -54,6 +54,8 @@ class Builder:
         self.actors = driver.world.actors
         self.trees: dict[bytes, Tree] = {}  # by claim root
         self.evidence: dict[bytes, Any] = {}
+        # What most of the sequence is about: sequences that go deep, besides those that go wide.
+        self.focus = random.choice(["", "audits", "audits", "games"])
         self.secrets: dict[tuple[int, str], tuple[bytes, bytes]] = {}  # state root, salt
         self.chains: dict[int, bytes] = {}  # secrets of SubmitterBeacon, by task
 
@@ -128,11 +130,11 @@ class Builder:
     # Tasks.
 
     def make_terms(self) -> Terms:
-        if self.random.random() < 0.3:
+        if self.random.random() < {"": 0.3, "audits": 0.0, "games": 0.8}[self.focus]:
             return make_tiny_terms()
-        segments = self.random.choice(SEGMENTS)
+        segments = self.random.choice(SEGMENTS[1:] if self.focus == "audits" else SEGMENTS)
         # The least stake, bond and re-execution time differ from task to task.
-        operations = self.random.choice([1, 400, 1_000])
+        operations = self.random.choice([1, 401, 1_001])
         length = self.random.choice([2, 4])
         least = -(-length * operations // 100)
         reexecution = self.random.choice([least, 40])
@@ -147,7 +149,7 @@ class Builder:
             min_reward=low,
             max_reward=low + choose([0, 1, 700]),
             auction_seconds=choose([0, 100, 301]),
-            audit_budget=choose([0, 3, 61, 500, 500, 500]),
+            audit_budget=500 if self.focus == "audits" else choose([0, 3, 61, 500]),
             attestations=choose([0, 0, 1, 2]),
             stake=stake + choose([0, 0, 71]),
             bond=bond + choose([0, 31]),
@@ -174,10 +176,13 @@ class Builder:
         if place == "terms":
             terms = spoil_field(self.random, terms, BAD_TERMS)
         elif place == "offer":
-            offer = spoil_field(self.random, offer, BAD_OFFERS)
+            stake, bond, _ = self.ghost.escrow.minimums_of(terms)
+            less = {"stake": (*BAD_OFFERS["stake"], stake - 1), "bond": (0, bond - 1, 2**128)}
+            offer = spoil_field(self.random, offer, BAD_OFFERS | less)
         else:
-            bad = [(ZERO_ADDRESS, 5), (self.pick(""), 0), (self.pick(""), WHOLE)]
-            shares = (*shares[:6], self.random.choice(bad))
+            half = (self.pick(""), WHOLE // 2)
+            bad = [(ZERO_ADDRESS, 5), (half[0], 0), (half[0], WHOLE)]
+            shares = self.random.choice([(*shares[:6], self.random.choice(bad)), (half, half)])
         return Call(call.sender, "escrow", "post", (terms, offer, shares))
 
     def assign(self, task_id: int, worker: str | None = None) -> Call:
@@ -212,6 +217,8 @@ class Builder:
         self.trees[tree.root], self.evidence[tree.root] = tree, evidence
         last = tree.count - 1
         proof = (tree.root, tree.get_node(0, last), tuple(tree.get_path(last)))
+        if self.random.random() < 0.07:
+            proof = (tree.root, tree.root, ())  # a node that is no leaf
         return Call(task.worker, "escrow", "claim", (task_id, task.digest, *proof))
 
     def cancel(self, task_id: int) -> Call:
@@ -354,7 +361,9 @@ class Builder:
         contract, function = self.random.choice(HOOKS)
         claim_id = self.random.randint(0, len(self.ghost.escrow.claims) + 1)
         task_id = self.random.randint(1, len(self.ghost.escrow.tasks) + 1)
-        account, amount = self.pick(""), self.random.choice([1, 40, 2**130])
+        locked = [lock_id for _, lock_id in self.ghost.vault.locks]
+        task_id = self.random.choice([task_id, FREE_LOCKS, *locked])
+        account, amount = self.pick(""), self.random.choice([1, 40, 77, 2**130])
         arguments: dict[str, tuple[Any, ...]] = {
             "process_worker_lost": (claim_id, account),
             "pay_audit": (claim_id, account, amount),
@@ -374,6 +383,9 @@ class Builder:
         sender = self.random.choice(callers)
         return Call(sender, contract, function, arguments.get(function, (claim_id,)))
 
+
+# Numbers from here on belong to no task.
+FREE_LOCKS = 10**6
 
 HOOKS = [
     ("escrow", "process_game_opened"),

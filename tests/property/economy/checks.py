@@ -123,6 +123,9 @@ class Checks:
         self.compare("vault", "lock_of", self.driver.addresses["escrow"], task_id)
         if hasattr(self.ghost.beacon, "link_of"):
             self.compare("beacon", "link_of", task_id)
+        terms = self.ghost.escrow.terms[task_id]
+        least = self.ask("escrow", "minimums_of", simplify(terms))
+        assert least == self.ghost.escrow.minimums_of(terms), (terms, least)
         self._check_lock(task_id)
 
     def _check_lock(self, task_id: int) -> None:
@@ -206,6 +209,7 @@ class Checks:
             task = ask("escrow", "task_of", task_id)
             if TaskStatus(task[1]) in LIVE:
                 escrowed += ask("escrow", "offer_of", task_id)[1] + task[4]
+                assert task[4] >= ask("lottery", "reserved_of", task_id)  # L3
             else:
                 assert task[4] == 0, f"task {task_id} has ended and keeps a budget"
         assert ask("escrow", "total_escrowed") == escrowed

@@ -64,6 +64,7 @@ ACTORS = """
     challenger_0 challenger_1 payout_0 payout_1 payout_2 payout_3 stranger
 """.split()
 FUNDS = 100_000
+RICHES = 2**131  # so that only the limit of an amount stands against it
 
 
 def silence(contract: Any) -> None:
@@ -129,8 +130,9 @@ def deploy(beacon: str) -> World:
     token = contracts["token"]
     for name, actor in actors.items():
         if name != "stranger":
-            token.mint(actor, FUNDS)
-            common.balances[actor] = FUNDS
+            funds = RICHES if name == "submitter_1" else FUNDS
+            token.mint(actor, funds)
+            common.balances[actor] = funds
         for spender in ("vault", "escrow", "game"):
             token.approve(addresses[spender], 2**256 - 1, sender=actor)
-    return World(contracts, addresses, actors, ghost, FUNDS * (len(actors) - 1))
+    return World(contracts, addresses, actors, ghost, common.balances.total())

@@ -162,6 +162,7 @@ MUTATIONS = [
         ESCROW,
         '"escrow: window open"\n    self._check_no_games(claim_id)\n',
         '"escrow: window open"\n',
+        near="escrow: games open",
     ),
     Mutation(
         "a claim is finalised without its result",
@@ -169,6 +170,7 @@ MUTATIONS = [
         ESCROW,
         "    if self._offer_of[task_id].attestations != 0:\n",
         "    if self._offer_of[task_id].attestations > 1:\n",
+        near="escrow: result not available",
     ),
     Mutation(
         "the window ends with the audits",

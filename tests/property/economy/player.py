@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from protocol.game import Stage, compute_deadline
-from tests.property.economy.actions import HOOKS, Builder
+from tests.property.economy.actions import FREE_LOCKS, HOOKS, Builder
 from tests.property.economy.driver import Call, Driver
 from tests.property.economy.ghost import Ghost, Refused
 from tests.property.economy.ghost.audits import UNSETTLED, AuditStatus
@@ -40,6 +40,11 @@ CANDIDATES = 10  # of which the rarest is tried
 # What a contract of the economy calls only in the middle of its own calls. Where one goes through
 # by itself, only a test can have made it.
 HOOKS_INSIDE = {function for _, function in HOOKS}
+
+
+def is_silent(who: str, claim_id: int) -> bool:
+    """Some do not do what they owe about a claim."""
+    return sha256(f"{who} {claim_id}".encode()).digest()[0] < 70
 
 
 class Player:
@@ -71,7 +76,7 @@ class Player:
             calls.append(Call(actor, "registry", "register", values))
             calls.append(Call(actor, "vault", "deposit", (actor, 2_000)))
             if roles & AUDITOR and not are_auditors_late:
-                calls.append(Call(actor, "lottery", "join", (60 + 25 * int(name[-1]),)))
+                calls.append(Call(actor, "lottery", "join", (30 * int(name[-1]) + 30,)))
         return calls
 
     def propose(self) -> Call | None:
@@ -94,11 +99,12 @@ class Player:
         rarest: tuple[int, bytes] | None = None
         ghost = pickle.loads(state)
         for _ in range(CANDIDATES):
-            call = self.propose_any()
-            if call is not None and self.random.random() < 0.5:
-                call = self.spoil(call)
+            is_due = self.random.random() < 0.4
+            call = self.propose_due() if is_due else self.propose_any()
             if call is None:
                 continue
+            if is_due or self.random.random() < 0.3:
+                call = self.spoil(call)
             rank, has_changed = self._foresee(ghost, call)
             if has_changed:
                 ghost = pickle.loads(state)
@@ -114,8 +120,20 @@ class Player:
         except Refused as refusal:
             # Where several reasons apply, which one is given is not promised.
             ranks = [self._rank(f"{call.name}: {reason}", reason) for reason in refusal.reasons]
-            return min(ranks), False
-        return None if is_hook else self._rank(call.name, call.name), True
+            return max(ranks), False
+        is_fooled = is_hook and not self._is_harmless(call)
+        return None if is_fooled else self._rank(call.name, call.name), True
+
+    def _is_harmless(self, call: Call) -> bool:
+        """Hooks that the test may call in a contract's place, because nothing relies on them."""
+        if call.function == "pay_audit":
+            # Of a task without open audits: none can be promised the budget that this takes.
+            claim = self.ghost.escrow.claims[call.arguments[0]]
+            status = self.ghost.escrow.tasks[claim.task_id].status
+            is_quiet = self.ghost.lottery.reserved_of(claim.task_id) == 0
+            return is_quiet and status != TaskStatus.CLAIMED
+        is_free = call.contract == "vault" and call.arguments[0] == FREE_LOCKS
+        return is_free and call.sender == self.driver.addresses["escrow"]
 
     def _rank(self, outcome: str, name: str) -> tuple[int, bytes]:
         """Of outcomes that are as rare every sequence prefers others."""
@@ -196,10 +214,11 @@ class Player:
         asked = self.ghost.escrow.offers[claim.task_id].attestations
         settled = self.ghost.availability.is_settled(claim_id)
         if now > claim.challenge_deadline:
-            if claim.open_games == 0 and (settled or not asked):
-                choices.append((1, lambda: b.finalise(claim_id)))
+            is_ripe = claim.open_games == 0 and (settled or not asked)
+            choices.append((1 if is_ripe else 0.2, lambda: b.finalise(claim_id)))
         else:
-            choices.append((0.25 if claim.open_games else 0.15, lambda: b.open(claim_id)))
+            weight = 1.5 if b.focus == "games" else 0.15
+            choices.append((weight, lambda: b.open(claim_id)))
         if asked and not settled:
             choices += self._get_question(claim_id)
         if claim_id not in self.ghost.lottery.draws and claim_id in self.ghost.lottery.totals:
@@ -241,6 +260,7 @@ class Player:
         if draw is None:
             return []
         choices = list[Choice]()
+        is_worker_silent = is_silent("worker", claim_id)
         if now <= draw.commit_deadline:
             for name in ("auditor_0", "auditor_1", "auditor_2", "auditor_3"):
                 account = b.actors[name]
@@ -253,9 +273,10 @@ class Player:
                 continue
             choices.append((0.4, lambda a=account: b.settle(claim_id, a)))
             is_open = any(lottery.leaf_of(claim_id, audit.segment))
-            if now <= draw.open_deadline and not is_open:
+            if now <= draw.open_deadline and not is_open and not is_worker_silent:
                 choices.append((3, lambda s=audit.segment: b.open_leaf(claim_id, s)))
-            if audit.status == AuditStatus.COMMITTED and is_open and now <= draw.reveal_deadline:
+            is_owed = audit.status == AuditStatus.COMMITTED and is_open
+            if is_owed and now <= draw.reveal_deadline and not is_silent(account, claim_id):
                 choices.append((3, lambda a=account: b.reveal(claim_id, a)))
             if now > draw.open_deadline and not is_open:
                 choices.append((1, lambda s=audit.segment: b.declare_default(claim_id, s)))
@@ -267,7 +288,7 @@ class Player:
             return [(1, lambda: b.drop(game_id))]
         if self.driver.now > compute_deadline(position):
             return [(1, lambda: b.timeout(game_id))]
-        return [(2, lambda: b.move(game_id))]
+        return [(6 if b.focus == "games" else 2, lambda: b.move(game_id))]
 
     # Anything.
 
@@ -298,6 +319,8 @@ class Player:
 
     def spoil(self, call: Call) -> Call:
         """Another sender, or one argument changed; moves of a game keep theirs."""
+        if call.contract == "token":
+            return call  # no contract of the economy gives its tokens away
         if self.random.random() < 0.35 or not call.arguments:
             return replace(call, sender=self.builder.pick_anybody())
         arguments = list(call.arguments)
@@ -327,7 +350,7 @@ class Player:
     def pass_time(self) -> None:
         """To a border: the last second at which something can be done, or the first after it."""
         borders = [border for border in self._get_borders() if border >= self.driver.now]
-        seconds = self.random.choice([1, 12, 40, 40, 40, 4_000])
+        seconds = self.random.choice([1, 12, 40, 40, 4_000])
         target = self.driver.now + seconds
         if borders and self.random.random() < 0.75:
             soon = sorted(borders)[: self.random.choice([1, 1, 1, 3, 8])]

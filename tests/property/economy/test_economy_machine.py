@@ -67,7 +67,7 @@ def run(examples: int, steps: int) -> Counter[str]:
 
 
 def test_economy__any_sequence_of_calls__does_what_the_interfaces_say():
-    met = run(examples=20, steps=150)
+    met = run(examples=24, steps=160)
     assert not find_missed(met, HOOKS_INSIDE), met
 
 
