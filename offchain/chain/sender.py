@@ -30,6 +30,7 @@ BUMP_PERCENT = 15  # nodes ask for at least 10 to replace a transaction
 FEE_HEADROOM = 2  # max fee in base fees: survives six full blocks of rising base fee
 TIP_WEI = 10**9  # = 1 gwei, where the node suggests none
 POLL_SECONDS = 0.02
+RECEIPT_LAG_SECONDS = 5.0
 POLL_SECONDS_MAX = 1.0
 
 
@@ -137,15 +138,16 @@ class Sender:
     def _wait(self, call: Call, nonce: int, hashes: list[Any]) -> Receipt | None:
         """Receipt of whichever of `hashes` is mined; None when patience ends."""
         deadline = time.monotonic() + self._policy.patience_seconds
-        pause = POLL_SECONDS
+        pause, taken = POLL_SECONDS, None  # since when the nonce was seen used
         while time.monotonic() < deadline:
             for sent in hashes:
                 if (raw := self._get_receipt(call, sent)) is not None:
                     return self._check_receipt(call, raw)
-            if self._get_mined_nonce() > nonce and not any(
-                self._get_receipt(call, sent) for sent in hashes
-            ):
-                raise self._compute_nonce_taken(call, nonce)
+            if self._get_mined_nonce() > nonce:
+                # A node can know the new count of transactions before it shows the receipt.
+                taken = time.monotonic() if taken is None else taken
+                if time.monotonic() > taken + RECEIPT_LAG_SECONDS:
+                    raise self._compute_nonce_taken(call, nonce)
             time.sleep(pause)
             pause = min(POLL_SECONDS_MAX, pause * 2)
         return None
