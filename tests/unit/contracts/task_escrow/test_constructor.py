@@ -22,7 +22,7 @@ def deploy_escrow(economy, **changes):
     [
         ("min_stake", (1, 2**128 - 1)),
         ("stake_rate", (0, 2**64 - 1)),
-        ("min_bond", (1, 2**128 - 1)),
+        ("min_bond", (1, 2**96 - 1)),
         ("bond_rate", (0, 2**64 - 1)),
         ("operations_per_second", (1, 2**64 - 1)),
         ("challenge_seconds", (1, YEAR)),
@@ -53,7 +53,7 @@ def test_constructor__addresses__are_stored(economy):
         ({"min_stake": 2**128}, "escrow: least stake out of range"),
         ({"stake_rate": 2**64}, "escrow: stake rate out of range"),
         ({"min_bond": 0}, "escrow: least bond out of range"),
-        ({"min_bond": 2**128}, "escrow: least bond out of range"),
+        ({"min_bond": 2**96}, "escrow: least bond out of range"),
         ({"bond_rate": 2**64}, "escrow: bond rate out of range"),
         ({"operations_per_second": 0}, "escrow: speed out of range"),
         ({"operations_per_second": 2**64}, "escrow: speed out of range"),

@@ -127,7 +127,7 @@ def test_finalise__largest_amounts__cannot_overflow(economy):
         max_reward=most,
         audit_budget=most,
         stake=most,
-        bond=most,
+        bond=2**96 - 1,
         shares=[(economy.challenger, 9_999)],
     )
     economy.pass_window(claim_id)
