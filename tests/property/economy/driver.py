@@ -117,12 +117,12 @@ class Driver:
 
     def foresee(self, ghost: Ghost, call: Call) -> Any:
         """What the call returns, by the model, which it changes."""
-        function = "play" if call.contract == "game" and call.arguments[1:] else call.function
+        function = "play" if is_move(call) else call.function
         arguments = call.arguments
         return ghost.call(call.contract, function, call.sender, *arguments)
 
     def _translate(self, call: Call) -> tuple[Any, ...]:
-        if call.contract == "game" and call.arguments[1:]:
+        if is_move(call):
             game_id, move = call.arguments
             return "game", compute_function_name(move), game_id, *encode_move(move)
         return call.contract, call.function, *map(encode, call.arguments)
@@ -175,6 +175,11 @@ def read_reason(computation: Any) -> str:
     if output[:4] == ERROR:
         return str(decode(["string"], output[4:])[0])
     return NO_REASON if not output else f"{output.hex()}"
+
+
+def is_move(call: Call) -> bool:
+    """Whether the call is a move of a game."""
+    return any(isinstance(argument, moves.Move) for argument in call.arguments)
 
 
 def play(sender: str, game_id: int, move: moves.Move) -> Call:

@@ -429,8 +429,8 @@ MUTATIONS = [
         "a slashed claim goes unnoticed in its other games",
         "G8",
         GAME,
-        "            subject.claim_slashed = True\n",
-        "            subject.claim_slashed = False\n",
+        "    subject.claim_slashed = True\n",
+        "    subject.claim_slashed = False\n",
         near="game.timeout or game.drop",
     ),
     # Lottery
