@@ -311,7 +311,9 @@ class Builder:
 
     def attest(self, claim_id: int, account: str | None = None) -> Call:
         claim = self.ghost.escrow.claims[claim_id]
-        account = account or self.random.choice([self.pick("auditor"), self.pick("")])
+        account = account or self.random.choice(
+            [self.pick("auditor"), self.pick("auditor"), self.pick(""), claim.worker]
+        )
         return Call(account, "availability", "attest", (claim_id, claim.final_state_root))
 
     def serve_again(self, claim_id: int) -> Call:
@@ -377,13 +379,23 @@ class Builder:
             "record_lost": (account,),
             "record_abandoned": (account,),
         }
-        callers = [self.pick_anybody(), *self.driver.addresses.values()]
-        # Often the right one: what it must not do is refused as well.
-        callers += [self.driver.addresses[name] for name in ("game", "escrow", "lottery")] * 2
-        sender = self.random.choice(callers)
+        sender = self.random.choice([self.pick_anybody(), *self.driver.addresses.values()])
+        if self.random.random() < 0.6:
+            # The right one: what it must not do is refused as well.
+            sender = self.driver.addresses[CALLERS.get(function, "escrow")]
         return Call(sender, contract, function, arguments.get(function, (claim_id,)))
 
 
+# Who calls a hook, if not the escrow.
+CALLERS = {
+    "process_game_opened": "game",
+    "process_game_lost": "game",
+    "process_worker_lost": "game",
+    "process_game_dropped": "game",
+    "process_audit_default": "lottery",
+    "process_unavailable": "availability",
+    "pay_audit": "lottery",
+}
 # Numbers from here on belong to no task.
 FREE_LOCKS = 10**6
 

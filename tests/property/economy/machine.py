@@ -101,3 +101,18 @@ class Session:
                 self.checks.check_all()
         finally:
             self.anchor.__exit__(None, None, None)
+
+
+def play(
+    world: World, seed: int, steps: int, seen: Counter[str], wanted: frozenset[str]
+) -> Counter[str]:
+    """A sequence of that length that looks for what is wanted; what it has met."""
+    session = Session(world, seed, seen, wanted)
+    is_sound = False
+    try:
+        for _ in range(steps):
+            session.step()
+        is_sound = True
+    finally:
+        session.close(check=is_sound)
+    return session.met

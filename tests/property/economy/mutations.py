@@ -21,9 +21,9 @@ import boa
 from tests.economy import CONTRACTS
 from tests.property.economy.coverage import REASON
 from tests.property.economy.deployment import SOURCES, World, deploy, silence
-from tests.property.economy.machine import Session
+from tests.property.economy.machine import play
 
-SESSIONS, STEPS = 12, 160
+SESSIONS, STEPS = 16, 160
 KEYS = SOURCES | {"beacon": "BlockhashBeacon SubmitterBeacon"}
 
 
@@ -50,8 +50,9 @@ class Mutation:
         names = re.findall(r"@external\n(?:@view\n)?def (\w+)", before.rpartition("@internal")[2])
         name = next(key for key, source in KEYS.items() if self.contract in source)
         after = text[text.index(self.old) :][: len(self.old) + 50]
-        around = {f"{name}.{names[-1]}"} if names else set()
-        found = set(REASON.findall(after)) or around
+        around = f"{name}.{names[-1]}" if names else ""
+        reasons = REASON.findall(after)
+        found = {f"{around}: {reason}" if around else reason for reason in reasons} or {around}
         return frozenset(self.near.split(" or ") if self.near else found)
 
 
@@ -162,7 +163,7 @@ MUTATIONS = [
         ESCROW,
         '"escrow: window open"\n    self._check_no_games(claim_id)\n',
         '"escrow: window open"\n',
-        near="escrow: games open",
+        near="escrow.finalise: escrow: games open",
     ),
     Mutation(
         "a claim is finalised without its result",
@@ -170,7 +171,7 @@ MUTATIONS = [
         ESCROW,
         "    if self._offer_of[task_id].attestations != 0:\n",
         "    if self._offer_of[task_id].attestations > 1:\n",
-        near="escrow: result not available",
+        near="escrow.finalise: escrow: result not available",
     ),
     Mutation(
         "the window ends with the audits",
@@ -192,6 +193,7 @@ MUTATIONS = [
         ESCROW,
         "    assert offer.audit_budget <= MAX_AMOUNT,",
         "    assert offer.audit_budget <= 2 * MAX_AMOUNT,",
+        near="escrow.post: escrow: audit budget out of range",
     ),
     Mutation(
         "any final state passes",
@@ -552,7 +554,7 @@ MUTATIONS = [
         AVAILABILITY,
         "    if account == claim.worker:\n        return False\n",
         "",
-        near="availability: not an attester",
+        near="availability.attest: availability: not an attester",
     ),
     Mutation(
         "anybody attests without stake",
@@ -560,7 +562,7 @@ MUTATIONS = [
         AVAILABILITY,
         "    if staticcall IAuditLottery(lottery).stake_of(account) == 0:\n        return False\n",
         "",
-        near="availability: not an attester",
+        near="availability.attest: availability: not an attester",
     ),
     Mutation(
         "accounts count where stake should",
@@ -647,28 +649,15 @@ def replace_contract(mutation: Mutation) -> Iterator[World]:
             boa.env.register_contract(original.address, original)
 
 
-def play(world: World, sessions: Iterable[int], steps: int, wanted: frozenset[str]) -> None:
-    """Sequences of calls, until one of them fails."""
-    met: Counter[str] = Counter()
-    for seed in sessions:
-        session = Session(world, seed, met.copy(), wanted)
-        is_sound = False
-        try:
-            for _ in range(steps):
-                session.step()
-            is_sound = True
-        finally:
-            session.close(check=is_sound)
-            met.update(session.met)
-
-
 def catch(mutation: Mutation) -> str:
     """How the mutant was caught; empty where it was not."""
     with replace_contract(mutation) as world:
         try:
-            play(world, range(SESSIONS), STEPS, mutation.wanted)
-        except Exception as error:
-            return str(error) or type(error).__name__
+            met: Counter[str] = Counter()
+            for seed in range(SESSIONS):
+                met.update(play(world, seed, STEPS, met.copy(), mutation.wanted))
+        except AssertionError as error:
+            return str(error) or "an invariant does not hold"
     return ""
 
 

@@ -21,7 +21,10 @@ from tests.property.economy.ghost.audits import UNSETTLED, AuditStatus
 from tests.property.economy.ghost.ledger import AUDITOR, WORKER
 from tests.property.economy.ghost.market import LIVE, ClaimStatus, TaskStatus
 
-Choice = tuple[float, Callable[[], Call | None]]
+Build = Callable[[], Call | None]
+Builds = list[Build]
+Choice = tuple[float, Build]
+Border = tuple[int, Builds]
 LIVE_TASKS = 3  # as many are kept going
 OLD_ENTITIES = 6  # calls about entities go to one of the latest
 
@@ -31,12 +34,19 @@ CLAIM_FUNCTIONS = """
 """.split()
 ACCOUNT_FUNCTIONS = """
     register set_payout deposit request_withdrawal withdraw_stake withdraw_reward withdraw_bond
-    join leave post post_badly donate hook hook hook
+    join leave post post_badly donate hook hook hook hook hook
 """.split()
 
 
+STAKES = (45, 60, 75, 90)  # of the auditors: some have the penalty for one audit only
 CANDIDATES = 10  # of which the rarest is tried
 
+# Builders of a function, where they are not called as it is.
+ALIASES = {
+    "withdraw": ["withdraw_stake", "withdraw_reward", "withdraw_bond"],
+    "post": ["post", "post_badly"],
+    **{function: ["hook"] for _, function in HOOKS},
+}
 # What a contract of the economy calls only in the middle of its own calls. Where one goes through
 # by itself, only a test can have made it.
 HOOKS_INSIDE = {function for _, function in HOOKS}
@@ -44,7 +54,7 @@ HOOKS_INSIDE = {function for _, function in HOOKS}
 
 def is_silent(who: str, claim_id: int) -> bool:
     """Some do not do what they owe about a claim."""
-    return sha256(f"{who} {claim_id}".encode()).digest()[0] < 70
+    return sha256(f"{who} {claim_id}".encode()).digest()[0] < 90
 
 
 class Player:
@@ -58,13 +68,18 @@ class Player:
     ):
         self.driver, self.ghost, self.seed, self.seen = driver, driver.ghost, seed, seen
         self.wanted = wanted
+        names = {name.split(":")[0].partition(".")[2] for name in wanted}
+        self.wanted_functions = {alias for name in names for alias in ALIASES.get(name, [name])}
+        self.at_border: Build | None = None  # what is tried next
         self.random = Random(seed)
         self.builder = Builder(driver, self.random)
+        if any(name.startswith(("audit", "lottery", "availability")) for name in wanted):
+            self.builder.focus = "audits"
 
     def prepare(self) -> list[Call]:
         """Nodes that are registered and have stake: where every sequence begins."""
         calls = []
-        are_auditors_late = self.random.random() < 0.2
+        are_auditors_late = self.random.random() < 0.2 or "lottery: no auditors" in self.wanted
         for name, actor in self.builder.actors.items():
             roles = {"worker": WORKER, "auditor": AUDITOR}.get(name.split("_")[0])
             if name == "auditor_3":
@@ -76,11 +91,14 @@ class Player:
             calls.append(Call(actor, "registry", "register", values))
             calls.append(Call(actor, "vault", "deposit", (actor, 2_000)))
             if roles & AUDITOR and not are_auditors_late:
-                calls.append(Call(actor, "lottery", "join", (30 * int(name[-1]) + 30,)))
+                calls.append(Call(actor, "lottery", "join", (STAKES[int(name[-1])],)))
         return calls
 
     def propose(self) -> Call | None:
         """The next call, or nothing where time has passed."""
+        if self.at_border is not None:
+            build, self.at_border = self.at_border, None
+            return build()
         chance = self.random.random()
         if chance < 0.12:
             self.pass_time()
@@ -120,7 +138,7 @@ class Player:
         except Refused as refusal:
             # Where several reasons apply, which one is given is not promised.
             ranks = [self._rank(f"{call.name}: {reason}", reason) for reason in refusal.reasons]
-            return max(ranks), False
+            return (-1, b"") if f"{call.name} refused" in self.wanted else max(ranks), False
         is_fooled = is_hook and not self._is_harmless(call)
         return None if is_fooled else self._rank(call.name, call.name), True
 
@@ -137,7 +155,7 @@ class Player:
 
     def _rank(self, outcome: str, name: str) -> tuple[int, bytes]:
         """Of outcomes that are as rare every sequence prefers others."""
-        if name in self.wanted:
+        if name in self.wanted or outcome in self.wanted:
             return -1, b""
         preference = sha256(f"{self.seed} {outcome}".encode()).digest()
         return self.driver.met[outcome] + self.seen[outcome], preference
@@ -217,7 +235,7 @@ class Player:
             is_ripe = claim.open_games == 0 and (settled or not asked)
             choices.append((1 if is_ripe else 0.2, lambda: b.finalise(claim_id)))
         else:
-            weight = 1.5 if b.focus == "games" else 0.15
+            weight = {"games": 1.5, "audits": 0.3}.get(b.focus, 0.15)
             choices.append((weight, lambda: b.open(claim_id)))
         if asked and not settled:
             choices += self._get_question(claim_id)
@@ -305,7 +323,10 @@ class Player:
             functions += ["commit_link"] * bool(tasks) + ["show"] * bool(claims)
         else:
             functions += ["fix", "restart"] if claims else []
+        searched = [name for name in functions if name in self.wanted_functions]
         function = self.random.choice(functions)
+        if searched and self.random.random() < 0.5:
+            function = self.random.choice(searched)
         build: Callable[..., Call | None] = getattr(self.builder, function)
         if function in ("move", "timeout", "drop"):
             return build(self.random.choice(games))
@@ -349,32 +370,64 @@ class Player:
 
     def pass_time(self) -> None:
         """To a border: the last second at which something can be done, or the first after it."""
-        borders = [border for border in self._get_borders() if border >= self.driver.now]
-        seconds = self.random.choice([1, 12, 40, 40, 4_000])
-        target = self.driver.now + seconds
+        borders = [border for border in self._get_borders() if border[0] >= self.driver.now]
+        target = self.driver.now + self.random.choice([1, 12, 40, 40, 4_000])
         if borders and self.random.random() < 0.75:
-            soon = sorted(borders)[: self.random.choice([1, 1, 1, 3, 8])]
-            target = self.random.choice(soon) + self.random.choice([0, 1, 1])
+            borders.sort(key=lambda border: border[0])
+            last, builds = self.random.choice(borders[: self.random.choice([1, 1, 1, 3, 8])])
+            target = last + self.random.choice([0, 1])
+            if builds and self.random.random() < 0.8:
+                self.at_border = self.random.choice(builds)
         self.driver.set_time(max(target, self.driver.now))
 
-    def _get_borders(self) -> list[int]:
-        ghost, borders = self.ghost, [r for r in self.ghost.vault.ready.values() if r]
-        borders += [start - 1 for start in ghost.lottery.active.values()]
-        for task_id, task in ghost.escrow.tasks.items():
-            if task.status == TaskStatus.POSTED:
-                borders.append(ghost.escrow.offers[task_id].expiry)
-                borders.append(task.posted_at + ghost.escrow.offers[task_id].auction_seconds)
-            if task.status == TaskStatus.ASSIGNED:
-                borders.append(task.heartbeat_end)
-        for claim_id, claim in ghost.escrow.claims.items():
-            draw = ghost.lottery.draw_of(claim_id)
-            borders += [draw.commit_deadline, draw.open_deadline, draw.reveal_deadline]
-            if claim.status == ClaimStatus.PENDING:
-                borders.append(claim.challenge_deadline)
-                borders.append(claim.claimed_at + ghost.lottery.draw_seconds())
-                if ghost.escrow.offers[claim.task_id].attestations:
-                    deadline = ghost.availability._get(claim_id).deadline
-                    borders += [deadline, deadline + ghost.availability.round_seconds]
-        for entry in ghost.game.entries.values():
-            borders.append(compute_deadline(entry.position))
+    def _get_borders(self) -> list[Border]:
+        """Last seconds, with calls that are refused there, or from the next second on."""
+        b, ghost, borders = self.builder, self.ghost, list[Border]()
+        for account, ready in ghost.vault.ready.items():
+            if ready:
+                borders.append((ready - 1, [lambda a=account: b.withdraw_stake(a)]))
+        for account, start in ghost.lottery.active.items():
+            borders.append((start - 1, [lambda a=account: b.leave(a)]))
+        for task_id in ghost.escrow.tasks:
+            borders += self._get_task_borders(task_id)
+        for claim_id in ghost.escrow.claims:
+            borders += self._get_claim_borders(claim_id)
+        for game_id, entry in ghost.game.entries.items():
+            builds = [lambda g=game_id: b.timeout(g), lambda g=game_id: b.move(g)]
+            borders.append((compute_deadline(entry.position), builds))
+        return borders
+
+    def _get_task_borders(self, task_id: int) -> list[Border]:
+        b, task = self.builder, self.ghost.escrow.tasks[task_id]
+        offer = self.ghost.escrow.offers[task_id]
+        if task.status == TaskStatus.ASSIGNED:
+            builds: Builds = [lambda: b.expire_lease(task_id), lambda: b.claim(task_id)]
+            return [(task.heartbeat_end, builds)]
+        if task.status != TaskStatus.POSTED:
+            return []
+        worker = self._find_worker(task_id)
+        builds = [lambda: b.expire(task_id), lambda: b.assign(task_id, worker)]
+        return [(offer.expiry, builds), (task.posted_at + offer.auction_seconds, builds[1:])]
+
+    def _get_claim_borders(self, claim_id: int) -> list[Border]:
+        b, ghost, claim = self.builder, self.ghost, self.ghost.escrow.claims[claim_id]
+        draw, borders = ghost.lottery.draw_of(claim_id), list[Border]()
+        if claim_id in ghost.lottery.draws and b.get_audits(claim_id):
+            commit: Builds = [lambda: b.open_leaf(claim_id), lambda: b.commit(claim_id)]
+            leaf: Builds = [lambda: b.declare_default(claim_id), lambda: b.open_leaf(claim_id)]
+            reveal: Builds = [lambda: b.settle(claim_id), lambda: b.reveal(claim_id)]
+            borders.append((draw.commit_deadline, commit))
+            borders.append((draw.open_deadline, leaf))
+            borders.append((draw.reveal_deadline, reveal))
+        if claim.status != ClaimStatus.PENDING:
+            return borders
+        late: Builds = [lambda: b.finalise(claim_id), lambda: b.open(claim_id)]
+        borders.append((claim.challenge_deadline, [*late, lambda: b.void(claim_id)]))
+        drawn_until = claim.claimed_at + ghost.lottery.draw_seconds()
+        borders.append((drawn_until, [lambda: b.draw(claim_id), lambda: b.attest(claim_id)]))
+        if ghost.escrow.offers[claim.task_id].attestations:
+            deadline = ghost.availability._get(claim_id).deadline
+            serve: Builds = [lambda: b.serve_again(claim_id), lambda: b.void(claim_id)]
+            borders.append((deadline, [*serve, lambda: b.attest(claim_id)]))
+            borders.append((deadline + ghost.availability.round_seconds, serve))
         return borders
