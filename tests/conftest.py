@@ -4,6 +4,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+import offchain  # noqa: F401  sets how PyTorch's threads wait, before PyTorch is loaded
+
 # derandomize: examples follow from the test's source alone, so a failure can be repeated.
 # deadline: the first call compiles contracts, and machines differ.
 _COMMON = settings(

@@ -127,8 +127,11 @@ def _find_sources(path: Path) -> list[Path]:
 
 
 def _get_name(path: Path) -> str:
-    """Relative to the checkout, or to the folder of installed packages: where imports begin."""
-    for folder in (ROOT, *_list_packages()):
+    """Relative to the folder of installed packages, or to the checkout: where imports begin.
+
+    Packages come first, because a virtual environment is often inside the checkout.
+    """
+    for folder in (*_list_packages(), ROOT):
         if path.is_relative_to(folder):
             return path.relative_to(folder).as_posix()
     raise FileNotFoundError(f"{path}: outside of the checkout and the installed packages")

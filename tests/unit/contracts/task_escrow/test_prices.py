@@ -13,6 +13,7 @@ from tests.economy import Terms, deploy_economy
 MOST = 2**64 - 1
 U64 = st.one_of(st.sampled_from([0, 1, 2**20, 2**63, MOST]), st.integers(0, MOST))
 AMOUNT = st.one_of(st.sampled_from([1, 2**128 - 1]), st.integers(1, 10**21))
+BOND = st.one_of(st.sampled_from([1, 2**96 - 1]), st.integers(1, 10**21))
 RATE = st.one_of(st.sampled_from([0, 1, RATE_MAX]), st.integers(0, RATE_MAX))
 SPEED = st.one_of(st.sampled_from([1, RATE_MAX]), st.integers(1, RATE_MAX))
 
@@ -23,7 +24,7 @@ def deploy_with(rates):
 
 @settings(max_examples=40)
 @given(
-    rates=st.builds(Rates, AMOUNT, RATE, AMOUNT, RATE, SPEED),
+    rates=st.builds(Rates, AMOUNT, RATE, BOND, RATE, SPEED),
     sizes=st.lists(st.tuples(U64, U64, U64), min_size=5, max_size=5),
 )
 def test_minimums_of__any_numbers__are_those_of_the_specification(rates, sizes):
