@@ -114,6 +114,7 @@ def withdraw(account: address) -> uint256:
 @external
 def lock(lock_id: uint256, account: address, amount: uint256):
     self._check_locker()
+    assert amount != 0, "vault: zero amount"
     holder: address = self.lock_of[msg.sender][lock_id].account
     assert holder == empty(address) or holder == account, "vault: another account's lock"
     self._take_free(account, amount)

@@ -30,8 +30,6 @@ from scripts.bench.last_step import TRANSACTION_GAS, get_random_leaf
 from tests.economy import BOND, Economy, Terms, deploy_economy, get_deployer
 from tests.game_table import PRESET, compute_function_name, encode_arguments
 
-GAS_GOAL = 3_000_000
-TRANSACTIONS_GOAL = 50
 REFUND_QUOTIENT = 5  # EIP-3529
 
 SEGMENTS, SEGMENT_LENGTH = 2**10, 2**10

@@ -14,7 +14,6 @@ from protocol.verifier import compute_element
 from protocol.views import View
 from scripts.bench.element_cases import Case, Leaves, Surroundings, build_case
 
-GAS_GOAL = 500_000  # of one last step, the transaction included
 TRANSACTION_GAS = 21_000
 SMALL: Shape = (4, 8)
 LARGE: Shape = (2**14, 2**14)  # = 2**28 elements

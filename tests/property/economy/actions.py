@@ -90,7 +90,7 @@ class Builder:
     def deposit(self, account: str | None = None, amount: int | None = None) -> Call:
         sender = account or self.pick_anybody()
         to = sender if self.random.random() < 0.8 else self.pick_anybody()
-        if self.random.random() < 0.03:
+        if self.random.random() < 0.1:
             to = ZERO_ADDRESS
         chosen = self.random.choice([0, 1, 100, 333]) if amount is None else amount
         return Call(sender, "vault", "deposit", (to, chosen))

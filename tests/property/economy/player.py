@@ -6,6 +6,7 @@ preferably to the last second of something or the first after it.
 """
 
 import pickle
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,6 +42,9 @@ ACCOUNT_FUNCTIONS = """
 STAKES = (45, 60, 75, 90)  # of the auditors: some have the penalty for one audit only
 CANDIDATES = 10  # of which the rarest is tried
 
+# What a sequence gives its time to, by what is wanted.
+AREAS = {"audit": "audits", "lottery": "audits", "availability": "audits", "game": "games"}
+
 # Builders of a function, where they are not called as it is.
 ALIASES = {
     "withdraw": ["withdraw_stake", "withdraw_reward", "withdraw_bond"],
@@ -72,9 +76,12 @@ class Player:
         self.wanted_functions = {alias for name in names for alias in ALIASES.get(name, [name])}
         self.at_border: Build | None = None  # what is tried next
         self.random = Random(seed)
+        is_late = "lottery: reveal window closed" in wanted
+        self.are_reveals_late = is_late and self.random.random() < 0.5
         self.builder = Builder(driver, self.random)
-        if any(name.startswith(("audit", "lottery", "availability")) for name in wanted):
-            self.builder.focus = "audits"
+        areas = sorted({AREAS.get(re.split("[ .:]", name)[0], "") for name in wanted})
+        if any(areas):
+            self.builder.focus = self.random.choice(areas)
 
     def prepare(self) -> list[Call]:
         """Nodes that are registered and have stake: where every sequence begins."""
@@ -289,12 +296,14 @@ class Player:
         for account, audit in b.get_audits(claim_id).items():
             if audit.status not in UNSETTLED:
                 continue
-            choices.append((0.4, lambda a=account: b.settle(claim_id, a)))
+            settling = 0.01 if self.are_reveals_late else 0.4
+            choices.append((settling, lambda a=account: b.settle(claim_id, a)))
             is_open = any(lottery.leaf_of(claim_id, audit.segment))
             if now <= draw.open_deadline and not is_open and not is_worker_silent:
                 choices.append((3, lambda s=audit.segment: b.open_leaf(claim_id, s)))
             is_owed = audit.status == AuditStatus.COMMITTED and is_open
-            if is_owed and now <= draw.reveal_deadline and not is_silent(account, claim_id):
+            is_quiet = self.are_reveals_late or is_silent(account, claim_id)
+            if is_owed and now <= draw.reveal_deadline and not is_quiet:
                 choices.append((3, lambda a=account: b.reveal(claim_id, a)))
             if now > draw.open_deadline and not is_open:
                 choices.append((1, lambda s=audit.segment: b.declare_default(claim_id, s)))

@@ -195,6 +195,7 @@ class Vault:
         held = self.lock_of(locker, lock_id)
         return {
             **self._is_locker(locker),
+            "vault: zero amount": amount != 0,
             "vault: another account's lock": held.account in (ZERO_ADDRESS, account),
             "vault: insufficient stake": self.free[account] >= amount,
         }

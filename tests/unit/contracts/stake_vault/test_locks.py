@@ -65,6 +65,8 @@ def test_lock__refused__reverts(economy, locker):
     economy.stake(economy.auditor, 100)
     with boa.reverts("vault: insufficient stake"):
         vault.lock(1, worker, 101, sender=locker)
+    with boa.reverts("vault: zero amount"):
+        vault.lock(1, worker, 0, sender=locker)
     vault.lock(1, worker, 10, sender=locker)
     with boa.reverts("vault: another account's lock"):
         vault.lock(1, economy.auditor, 10, sender=locker)
