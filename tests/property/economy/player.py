@@ -33,8 +33,8 @@ CLAIM_FUNCTIONS = """
     finalise open draw commit open_leaf reveal declare_default settle attest serve_again void
 """.split()
 ACCOUNT_FUNCTIONS = """
-    register set_payout deposit request_withdrawal withdraw_stake withdraw_reward withdraw_bond
-    join leave post post_badly donate hook hook hook hook hook
+    register retire set_payout deposit request_withdrawal withdraw_stake withdraw_reward
+    withdraw_bond join leave post post_badly donate hook hook hook hook hook
 """.split()
 
 
@@ -188,6 +188,10 @@ class Player:
         for account, ready in self.ghost.vault.ready.items():
             if 0 < ready <= self.driver.now:
                 choices.append((0.3, lambda a=account: b.withdraw_stake(a)))
+            if ready and account in self.ghost.registry.nodes:
+                choices.append((0.3, lambda a=account: b.request_withdrawal(a, 1)))
+        nodes = list(self.ghost.registry.nodes)
+        choices.append((0.1, lambda: b.request_withdrawal(self.random.choice(nodes), 1)))
         return choices
 
     def _get_posts(self) -> list[Choice]:

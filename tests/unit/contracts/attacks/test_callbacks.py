@@ -103,7 +103,7 @@ class Callbacks:
         return self.build_outer() | {
             "settle default": (lottery, lottery.settle.prepare_calldata(default, self.me)),
             "join": (lottery, lottery.join.prepare_calldata(5)),
-            "leave": (lottery, lottery.leave.prepare_calldata()),
+            "leave": (lottery, lottery.leave.prepare_calldata(self.me)),
             "vault.withdraw": (vault, vault.withdraw.prepare_calldata(self.me)),
             "vault.request": (vault, vault.request_withdrawal.prepare_calldata(self.me, 9)),
             "splitter": (
