@@ -81,10 +81,14 @@ class Builder:
         return Call(node, "registry", "register", values)
 
     def retire(self) -> Call:
-        """Seldom one of those that audits and tasks are waiting for."""
+        """Seldom one of those that tasks and audits wait for."""
         nodes = self.ghost.registry.nodes
-        idle = [node for node in nodes if node not in self.actors.values()]
-        node = self.random.choice([*idle, *idle, *idle, *nodes, self.pick_anybody()])
+        names = ("worker", "auditor")
+        busy = [actor for name, actor in self.actors.items() if name.startswith(names)]
+        idle = [node for node in nodes if node not in busy]
+        node = self.random.choice(idle or [self.pick("challenger")])
+        if self.random.random() < 0.1:
+            node = self.random.choice(list(nodes))
         payer = self.ghost.registry.node_of(node).payout
         sender = payer if payer != ZERO_ADDRESS else node
         return Call(sender, "registry", "retire", (node,))

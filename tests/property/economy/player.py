@@ -15,6 +15,7 @@ from typing import Any
 
 from protocol.game import Stage, compute_deadline
 from tests.property.economy.actions import FREE_LOCKS, HOOKS, Builder
+from tests.property.economy.coverage import find_functions
 from tests.property.economy.driver import Call, Driver
 from tests.property.economy.ghost import Ghost, Refused
 from tests.property.economy.ghost.audits import UNSETTLED, AuditStatus
@@ -47,6 +48,8 @@ ALIASES = {
     "post": ["post", "post_badly"],
     **{function: ["hook"] for _, function in HOOKS},
 }
+# Calls that lead to a state which no call is named after.
+WAYS = {"audit RELEASED": {"game.open", "lottery.commit", "game.timeout", "lottery.settle"}}
 # What a contract of the economy calls only in the middle of its own calls. Where one goes through
 # by itself, only a test can have made it.
 HOOKS_INSIDE = {function for _, function in HOOKS}
@@ -67,14 +70,17 @@ class Player:
         self, driver: Driver, seed: int, seen: Counter[str], wanted: frozenset[str] = frozenset()
     ):
         self.driver, self.ghost, self.seed, self.seen = driver, driver.ghost, seed, seen
-        self.wanted = wanted
-        names = {name.split(":")[0].partition(".")[2] for name in wanted}
+        self.wanted = wanted.union(*(WAYS[name] for name in wanted if name in WAYS))
+        names = {name.split(":")[0].partition(".")[2] for name in self.wanted}
+        names = names.union(*map(find_functions, wanted))
         self.wanted_functions = {alias for name in names for alias in ALIASES.get(name, [name])}
         self.at_border: Build | None = None  # what is tried next
         self.random = Random(seed)
         self.builder = Builder(driver, self.random)
-        if any(name.startswith(("audit", "lottery", "availability")) for name in wanted):
-            self.builder.focus = "audits"
+        focus = {"audits": ("audit", "lottery", "availability"), "games": ("game", "clock")}
+        about = [k for k, names in focus.items() if any(name.startswith(names) for name in wanted)]
+        if about:
+            self.builder.focus = self.random.choice(about)
 
     def prepare(self) -> list[Call]:
         """Nodes that are registered and have stake: where every sequence begins."""
