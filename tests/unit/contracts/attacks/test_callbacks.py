@@ -70,7 +70,8 @@ class Callbacks:
     def _commit(self, claim_id: int) -> None:
         root = TREE.get_node(0, self._segment(claim_id))
         lottery, commitment = self.economy.lottery, compute_commitment(Root(root), self.me, SALT)
-        self.run(lottery, lottery.commit.prepare_calldata(claim_id, commitment))
+        claim_root = self.economy.escrow.claim_of(claim_id).root
+        self.run(lottery, lottery.commit.prepare_calldata(claim_id, claim_root, commitment))
 
     def _open(self, claim_id: int) -> None:
         segment = self._segment(claim_id)
