@@ -147,17 +147,21 @@ def join(amount: uint256):
 
 
 @external
-def leave():
-    stake: uint256 = self.stake_of[msg.sender]
+def leave(auditor: address):
+    assert (
+        msg.sender == auditor
+        or msg.sender == staticcall INodeRegistry(registry).payout_of(auditor)
+    ), "lottery: not yours"
+    stake: uint256 = self.stake_of[auditor]
     assert stake != 0, "lottery: nothing staked"
-    assert self.unsettled_of[msg.sender] == 0, "lottery: audits open"
+    assert self.unsettled_of[auditor] == 0, "lottery: audits open"
     # L2: stake that comes and goes with one claim would thin out the draw of it.
-    assert block.timestamp >= self.active_from[msg.sender], "lottery: too early to leave"
-    self.stake_of[msg.sender] = 0
-    self.active_from[msg.sender] = 0
+    assert block.timestamp >= self.active_from[auditor], "lottery: too early to leave"
+    self.stake_of[auditor] = 0
+    self.active_from[auditor] = 0
     self.total_stake -= stake
-    log IAuditLottery.AuditorLeft(auditor=msg.sender, stake=stake)
-    extcall IStakeVault(vault).release(self._compute_lock_id(msg.sender))
+    log IAuditLottery.AuditorLeft(auditor=auditor, stake=stake)
+    extcall IStakeVault(vault).release(self._compute_lock_id(auditor))
 
 
 @external
@@ -201,7 +205,7 @@ def draw(claim_id: uint256):
 
 
 @external
-def commit(claim_id: uint256, commitment: bytes32):
+def commit(claim_id: uint256, claim_root: bytes32, commitment: bytes32):
     self._check_drawn(claim_id)
     assert (
         block.timestamp <= self.draw_of[claim_id].commit_deadline
@@ -215,7 +219,13 @@ def commit(claim_id: uint256, commitment: bytes32):
     # L4: every open audit has its penalty in the stake.
     unsettled: uint256 = self.unsettled_of[msg.sender] + 1
     assert self.stake_of[msg.sender] >= unsettled * penalty, "lottery: stake below penalty"
+    # N4: a retired node's open audits end, so that its stake can leave.
+    assert (
+        staticcall INodeRegistry(registry).is_auditor(msg.sender)
+    ), "lottery: not an auditor"
     claim: ITaskEscrow.Claim = staticcall ITaskEscrow(escrow).claim_of(claim_id)
+    # A reorganisation can give the number to another claim, about which nothing was found.
+    assert claim_root == claim.root, "lottery: another claim"
     assert msg.sender != claim.worker, "lottery: worker cannot audit itself"
     assert claim.status == ITaskEscrow.ClaimStatus.PENDING, "lottery: claim not pending"
     segment: uint256 = sortition.compute_last(self._compute_stretch(claim_id, msg.sender))

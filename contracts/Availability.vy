@@ -103,9 +103,6 @@ def attest(claim_id: uint256, final_state_root: bytes32):
         if is_drawn:
             question.attestations += 1
         question.stake += staticcall IAuditLottery(lottery).stake_of(msg.sender)
-        question.total_stake = max(
-            question.total_stake, staticcall IAuditLottery(lottery).total_stake()
-        )
         question.settled = self._is_enough(claim_id, claim, question, needed)
     self._question_of[claim_id] = question
     log IAvailability.Attested(
@@ -235,7 +232,8 @@ def _is_enough(
 ) -> bool:
     if question.attestations >= needed:
         return True
-    return (
-        self._is_open_to_all(claim_id, claim, question.round)
-        and 2 * question.stake > question.total_stake
-    )
+    if not self._is_open_to_all(claim_id, claim, question.round):
+        return False
+    # D4: what joined after the claim may not attest, so it must not raise the half either.
+    draw: IAuditLottery.Draw = staticcall IAuditLottery(lottery).draw_of(claim_id)
+    return 2 * question.stake > draw.total_stake

@@ -14,6 +14,7 @@ implements: INodeRegistry
 
 escrow: public(immutable(address))
 
+is_retired: public(HashMap[address, bool])
 _node_of: HashMap[address, INodeRegistry.Node]
 _record_of: HashMap[address, INodeRegistry.Record]
 
@@ -68,6 +69,7 @@ def register(
     payout: address,
     metadata_uri: String[256],
 ):
+    assert not self.is_retired[msg.sender], "registry: retired"
     self._check_payout(msg.sender, payout)
     # N1: from the first registration on the hot key does not choose where its money goes.
     known: address = self._node_of[msg.sender].payout
@@ -87,6 +89,16 @@ def register(
         conformance_digest=conformance_digest,
         metadata_uri=metadata_uri,
     )
+
+
+@external
+def retire(node: address):
+    assert msg.sender == self._node_of[node].payout, "registry: not the payout"
+    assert not self.is_retired[node], "registry: retired"
+    # N4: for good, because the key may be in a thief's hands.
+    self.is_retired[node] = True
+    self._node_of[node].roles = empty(INodeRegistry.Role)
+    log INodeRegistry.NodeRetired(node=node)
 
 
 @external

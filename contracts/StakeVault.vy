@@ -88,7 +88,10 @@ def deposit(account: address, amount: uint256):
 
 @external
 def request_withdrawal(account: address, amount: uint256):
-    assert msg.sender == account or msg.sender == self._get_payout(account), "vault: not yours"
+    is_owner: bool = msg.sender == self._get_payout(account)
+    assert is_owner or msg.sender == account, "vault: not yours"
+    # V5: who steals the hot key must not begin the delay anew, one unit at a time.
+    assert is_owner or self.unbonding_of[account] == 0, "vault: withdrawal pending"
     assert amount != 0, "vault: zero amount"
     self._take_free(account, amount)
     self.unbonding_of[account] += amount

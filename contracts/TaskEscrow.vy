@@ -348,7 +348,9 @@ def claim(
         final_state_root=final_state_root,
         challenge_deadline=challenge_deadline,
     )
-    if self._task_of[task_id].audit_budget != 0:
+    if (
+        self._task_of[task_id].audit_budget != 0 or self._offer_of[task_id].attestations != 0
+    ):
         extcall IAuditLottery(lottery).process_claimed(claim_id)
     return claim_id
 
@@ -456,9 +458,7 @@ def process_unavailable(claim_id: uint256):
     worker: address = self._claim_of[claim_id].worker
     self._claim_of[claim_id].status = ITaskEscrow.ClaimStatus.VOID
     log ITaskEscrow.ClaimVoided(task_id=task_id, claim_id=claim_id, worker=worker)
-    self._reopen(task_id)
-    extcall INodeRegistry(registry).record_abandoned(worker)
-    extcall IStakeVault(vault).release(task_id)
+    self._give_up(task_id, worker)
 
 
 @external
@@ -623,6 +623,12 @@ def _is_last_leaf(
 def _end_lease(task_id: uint256):
     worker: address = self._task_of[task_id].worker
     log ITaskEscrow.LeaseEnded(task_id=task_id, worker=worker)
+    self._give_up(task_id, worker)
+
+
+@internal
+def _give_up(task_id: uint256, worker: address):
+    # E12: nobody holds a task up twice.
     self.had_lease[task_id][worker] = True
     self._reopen(task_id)
     extcall INodeRegistry(registry).record_abandoned(worker)

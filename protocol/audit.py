@@ -177,18 +177,21 @@ def process_join(
     return replace(lottery, total_stake=Wei(lottery.total_stake + amount))
 
 
-def process_leave(lottery: Lottery, caller: str, now: Seconds) -> Lottery:
-    """Take the whole audit stake back."""
-    account = lottery.get_auditor(caller)
+def process_leave(
+    lottery: Lottery, caller: str, auditor: str, payout: str, now: Seconds
+) -> Lottery:
+    """Take the auditor's whole audit stake back; for it and its payout."""
+    _require(caller in (auditor, payout), refusals.NotYours)
+    account = lottery.get_auditor(auditor)
     _require(account.stake != 0, refusals.NothingStaked)
     _require(account.unsettled == 0, refusals.AuditsOpen)
     _require(now >= account.active_from, refusals.TooEarlyToLeave)
-    lottery = _set_auditor(lottery, caller, Auditor())
+    lottery = _set_auditor(lottery, auditor, Auditor())
     return replace(lottery, total_stake=Wei(lottery.total_stake - account.stake))
 
 
 def process_claimed(lottery: Lottery, claim_id: int, now: Seconds) -> Lottery:
-    """A claim of a task with an audit budget was made: its total stake is fixed."""
+    """A claim of a task with a budget or attestations was made: its total stake is fixed."""
     return _set_draw(lottery, claim_id, Draw(now, lottery.total_stake))
 
 
@@ -219,9 +222,15 @@ def process_draw(lottery: Lottery, claim: Claim, seed: bytes, now: Seconds) -> L
 
 
 def process_commit(
-    lottery: Lottery, claim: Claim, caller: str, commitment: bytes, now: Seconds
+    lottery: Lottery,
+    claim: Claim,
+    caller: str,
+    claim_root: Root,
+    commitment: bytes,
+    is_auditor: bool,
+    now: Seconds,
 ) -> Lottery:
-    """The caller has executed its stretch; the fee is set aside."""
+    """The caller has executed its stretch of the claim of that root; the fee is set aside."""
     preset, claim_id = lottery.preset, claim.claim_id
     draw, account = _get_drawn(lottery, claim_id), lottery.get_auditor(caller)
     _require(now <= draw.commit_deadline, refusals.CommitWindowClosed)
@@ -231,6 +240,8 @@ def process_commit(
     _require(draw.commitments < 2 * preset.audits, refusals.AllAuditsTaken)
     unsettled = account.unsettled + 1
     _require(account.stake >= unsettled * preset.penalty, refusals.StakeBelowPenalty)
+    _require(is_auditor, refusals.NotAnAuditor)
+    _require(claim_root == claim.root, refusals.AnotherClaim)
     _require(caller != claim.worker, refusals.WorkerAuditsItself)
     _require(claim.status is ClaimStatus.PENDING, refusals.ClaimNotPending)
     segment = sortition.compute_last(compute_stretch(lottery, claim_id, caller))

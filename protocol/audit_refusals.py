@@ -11,7 +11,7 @@ class AuditError(ValueError):
 
 
 class NotAnAuditor(AuditError):
-    """Joining without the role."""
+    """Joining, or committing, without the role."""
 
     reason = "lottery: not an auditor"
 
@@ -34,6 +34,12 @@ class InsufficientStake(AuditError):
     reason = "vault: insufficient stake"
 
 
+class NotYours(AuditError):
+    """Leaving for an auditor by another than its payout."""
+
+    reason = "lottery: not yours"
+
+
 class NothingStaked(AuditError):
     """Leaving without stake."""
 
@@ -50,6 +56,12 @@ class TooEarlyToLeave(AuditError):
     """Leaving before the stake has counted once."""
 
     reason = "lottery: too early to leave"
+
+
+class AnotherClaim(AuditError):
+    """A commitment about a claim of another root."""
+
+    reason = "lottery: another claim"
 
 
 class ClaimNotPending(AuditError):

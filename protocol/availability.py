@@ -44,7 +44,6 @@ class Question:
     deadline: Seconds = Seconds(0)  # of a round that was served; the first one's is computed
     attestations: int = 0  # by drawn auditors
     stake: Wei = Wei(0)  # of all auditors that attested
-    total_stake: Wei = Wei(0)  # the largest at an attestation
     settled: bool = False
     attested: frozenset[str] = frozenset()
 
@@ -116,7 +115,7 @@ def process_attest(
         return replace(question, settled=True)
     drawn = is_drawn(lottery, claim.claim_id, caller, question.round)
     stake = Wei(question.stake + lottery.get_auditor(caller).stake)
-    total_stake = max(question.total_stake, lottery.total_stake)
+    total_stake = lottery.get_draw(claim.claim_id).total_stake
     attestations = question.attestations + drawn
     open_to_all = is_open_to_all(preset, lottery, claim, question, now)
     settled = attestations >= claim.attestations or (open_to_all and 2 * stake > total_stake)
@@ -124,7 +123,6 @@ def process_attest(
         question,
         attestations=attestations,
         stake=stake,
-        total_stake=total_stake,
         settled=settled,
     )
 

@@ -81,7 +81,8 @@ class Audits:
         economy.assign(task_id, worker)
         tree = tree or compute_claim_tree(economy.escrow.terms_of(task_id).segments)
         # The machine is told by the same condition by which the escrow tells the contract.
-        is_told = economy.escrow.task_of(task_id).audit_budget != 0
+        asked = economy.escrow.offer_of(task_id).attestations
+        is_told = economy.escrow.task_of(task_id).audit_budget != 0 or asked != 0
         claim_id = economy.claim_tree(task_id, tree, worker)
         self.trees[claim_id] = tree
         if is_told:
@@ -185,11 +186,12 @@ class Audits:
             auditor=auditor,
         )
 
-    def leave(self, auditor: str) -> str:
+    def leave(self, auditor: str, caller: str = "") -> str:
+        payout, sender = self.economy.registry.payout_of(auditor), caller or auditor
         return self._change(
             "leave",
-            lambda now: audit.process_leave(self.lottery, auditor, now),
-            lambda: self.economy.lottery.leave(sender=auditor),
+            lambda now: audit.process_leave(self.lottery, sender, auditor, payout, now),
+            lambda: self.economy.lottery.leave(auditor, sender=sender),
             auditor=auditor,
         )
 
@@ -203,15 +205,24 @@ class Audits:
         )
 
     def commit(
-        self, claim_id: int, auditor: str, root: bytes, salt: bytes = SALT, of: str = ""
+        self,
+        claim_id: int,
+        auditor: str,
+        root: bytes,
+        salt: bytes = SALT,
+        of: str = "",
+        claim_root: bytes | None = None,
     ) -> str:
         """`of`: whose address is inside, where that is another's."""
-        claim = self.view(claim_id)
+        claim, registry = self.view(claim_id), self.economy.registry
+        meant = Root(claim_root or claim.root)
         commitment = sortition.compute_commitment(Root(root), of or auditor, salt)
         return self._change(
             "commit",
-            lambda now: audit.process_commit(self.lottery, claim, auditor, commitment, now),
-            lambda: self.economy.lottery.commit(claim_id, commitment, sender=auditor),
+            lambda now: audit.process_commit(
+                self.lottery, claim, auditor, meant, commitment, registry.is_auditor(auditor), now
+            ),
+            lambda: self.economy.lottery.commit(claim_id, meant, commitment, sender=auditor),
             claim_id,
             auditor,
         )
@@ -346,7 +357,7 @@ class Audits:
         question, seen = self.question(claim_id), self.economy.availability.question_of(claim_id)
         claim = self.view_question(claim_id)
         assert seen.deadline == availability.compute_deadline(ROUNDS, claim, question)
-        for item in ("round", "attestations", "stake", "total_stake", "settled"):
+        for item in ("round", "attestations", "stake", "settled"):
             assert getattr(seen, item) == getattr(question, item), item
         assert self.economy.availability.is_settled(claim_id) == question.settled
         return reason

@@ -135,7 +135,7 @@ class Auditor(Challenger):
             self.tell(f"task {view.task.id}: {error}; waiting for the worker")
             return False
         commitment = compute_commitment(found, self.chain.access.address, self.compute_salt(view))
-        self.chain.lottery.commit(view.claim.id, commitment)
+        self.chain.lottery.commit(view.claim, commitment)
         return True
 
     def _reveal(self, view: ClaimView) -> None:

@@ -51,7 +51,7 @@ class CopyingAuditor(Auditor):
                 others = lottery.get_events("AuditCommitted", claim_id=intent.view.claim.id)
                 if not others:
                     return False
-                lottery.commit(intent.view.claim.id, others[0].values["commitment"])
+                lottery.commit(intent.view.claim, others[0].values["commitment"])
             case Reveal():
                 # The leaf is open for everybody to see, but the salt is not, and even with it the
                 # commitment holds another's address.

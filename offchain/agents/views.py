@@ -28,7 +28,7 @@ class TaskView:
     terms: Terms
     offer: Offer
     shares: tuple[Share, ...] = ()
-    had_lease: bool = False  # the agent itself lost one
+    had_lease: bool = False  # the agent itself lost one, or its claim was void
 
 
 @dataclass(frozen=True)

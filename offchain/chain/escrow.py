@@ -69,7 +69,7 @@ class Escrow(Bound):
         return Minimums(Wei(stake), Wei(bond), check_seconds("re-execution seconds", seconds))
 
     def had_lease(self, task_id: TaskId, worker: Address) -> bool:
-        """Whether the worker lost a lease of the task without a claim."""
+        """Whether the worker lost a lease of the task, or its claim of it was void."""
         return bool(self.read("had_lease", task_id, worker))
 
     def post(

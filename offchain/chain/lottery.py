@@ -8,6 +8,7 @@ from functools import cached_property
 from offchain.chain.access import Bound
 from offchain.chain.records import (
     Address,
+    Claim,
     ClaimId,
     TaskId,
     Timestamp,
@@ -168,17 +169,17 @@ class Lottery(Bound):
         """Lock free stake of the sending account for audits."""
         return self.send("join lottery", "join", amount)
 
-    def leave(self) -> Receipt:
-        """Release the sending account's audit stake."""
-        return self.send("leave lottery", "leave")
+    def leave(self, auditor: Address) -> Receipt:
+        """Release an auditor's stake; for the account and its payout."""
+        return self.send("leave lottery", "leave", auditor)
 
     def draw(self, claim_id: ClaimId) -> Receipt:
         """Take the beacon's seed."""
         return self.send(f"draw claim {claim_id}", "draw", claim_id)
 
-    def commit(self, claim_id: ClaimId, commitment: bytes) -> Receipt:
-        """Commit to the state root after the stretch."""
-        return self.send(f"commit claim {claim_id}", "commit", claim_id, commitment)
+    def commit(self, claim: Claim, commitment: bytes) -> Receipt:
+        """Commit to the state root after the stretch of that claim and no other of its number."""
+        return self.send(f"commit claim {claim.id}", "commit", claim.id, claim.root, commitment)
 
     def open_leaf(
         self, claim_id: ClaimId, segment: int, state_root: Root, path: Iterable[Root]

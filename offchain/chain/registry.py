@@ -112,6 +112,10 @@ class Registry(Bound):
         arguments = (int(node.roles), hardware, digest, payout, uri)
         return self.send(f"register {node.roles.words}", "register", *arguments)
 
+    def retire(self, node: Address) -> Receipt:
+        """Take a node's roles away for good; for its payout."""
+        return self.send("retire node", "retire", node)
+
     def set_payout(self, node: Address, payout: Address) -> Receipt:
         """Send a node's money elsewhere; for its payout."""
         return self.send("set payout", "set_payout", node, payout)

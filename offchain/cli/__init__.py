@@ -28,6 +28,7 @@ COMMANDS = {
     "auditor": "offchain.cli.agents:auditor",
     "disputes": "offchain.cli.disputes:disputes",
     "audits": "offchain.cli.audits:audits",
+    "settle": "offchain.cli.audits:settle",
     "deploy": "offchain.cli.deploying:deploy_command",
     "doctor": "offchain.cli.doctor:doctor",
     "sources": "offchain.cli.doctor:sources",

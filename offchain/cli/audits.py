@@ -1,4 +1,4 @@
-"""`crux audits`."""
+"""`crux audits` and `crux settle`."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,18 @@ from rich.console import Console
 from rich.table import Table
 
 from offchain.chain.client import Chain
-from offchain.chain.records import Claim
-from offchain.cli.options import json_option, network_options, open_chain, print_json
+from offchain.chain.errors import Reverted
+from offchain.chain.lottery import AuditStatus
+from offchain.chain.records import Address, Claim, ClaimId
+from offchain.cli.options import (
+    account_option,
+    json_option,
+    network_options,
+    open_chain,
+    print_json,
+)
+
+UNSETTLED = (AuditStatus.COMMITTED, AuditStatus.MISMATCHED)
 
 
 @click.command()
@@ -31,6 +41,35 @@ def audits(network: str, manifest: Path, as_json: bool) -> None:
             if not row["audits"]:
                 table.add_row(*place, "", "", "nobody has committed")
         Console().print(table)
+
+
+@click.command()
+@click.argument("task_id", metavar="TASK", type=click.IntRange(1))
+@network_options
+@account_option
+def settle(task_id: int, network: str, manifest: Path, account: str) -> None:
+    """End audits of a task whose claims are decided: fees are paid, or free again. Anybody may."""
+    with open_chain(network, manifest, account) as chain:
+        claims = (chain.escrow.get_claim(claim_id) for claim_id in chain.escrow.get_claim_ids())
+        found = False
+        for claim in claims:
+            if claim.task_id != task_id:
+                continue
+            for auditor in chain.lottery.get_commitments(claim.id):
+                if chain.lottery.get_audit(claim.id, auditor).status not in UNSETTLED:
+                    continue
+                found = True
+                click.echo(f"claim {claim.id}, {auditor}: {_settle(chain, claim.id, auditor)}")
+        if not found:
+            click.echo(f"task {task_id}: no audit to settle")
+
+
+def _settle(chain: Chain, claim_id: ClaimId, auditor: Address) -> str:
+    try:
+        chain.lottery.settle(claim_id, auditor)
+    except Reverted as refusal:
+        return refusal.reason
+    return chain.lottery.get_audit(claim_id, auditor).status.name.lower()
 
 
 def describe_draw(chain: Chain, claim: Claim) -> dict[str, Any] | None:

@@ -48,6 +48,9 @@ for_option = click.option(
 @account_option
 @click.option("--role", "roles", multiple=True, type=click.Choice(list(ROLES)), help="Both, twice.")
 @click.option("--retire", is_flag=True, help="Give up all roles.")
+@click.option(
+    "--for", "node", type=ADDRESS, help="With --retire: a node whose payout sends this; for good."
+)
 @click.option("--payout", type=ADDRESS, help="Where what the node earns goes; not its own account.")
 @click.option("--hardware", default="cpu", show_default=True, help="Up to 32 bytes: cpu, h200 ...")
 @click.option("--conformance", help="64 hexadecimal digits that `crux conformance` prints.")
@@ -58,6 +61,7 @@ def register(
     account: str,
     roles: tuple[str, ...],
     retire: bool,
+    node: Address | None,
     payout: Address | None,
     hardware: str,
     conformance: str | None,
@@ -66,6 +70,13 @@ def register(
     """Say that this account works or audits, on what, and where its money goes."""
     if retire == bool(roles):
         raise click.UsageError("name --role worker, --role auditor or both; or --retire")
+    if node is not None:
+        if not retire:
+            raise click.UsageError("--for needs --retire: a node registers itself")
+        with open_chain(network, manifest, account) as chain:
+            chain.registry.retire(node)
+        click.echo(f"{node}: retired for good; its stake leaves when its tasks and audits end")
+        return
     digest = _parse_digest(conformance)
     with open_chain(network, manifest, account) as chain:
         known = chain.registry.get_node(chain.access.address)
@@ -117,13 +128,16 @@ def stake(
     audits: bool,
     leave: bool,
 ) -> None:
-    """Deposit AMOUNT whole tokens of stake; without one, show what is there."""
+    """Deposit AMOUNT whole tokens of stake; without one, show what is there.
+
+    A node's payout can take the node's stake out: `--leave --for NODE`, then `crux withdraw`.
+    """
     if audits and (amount is None or beneficiary is not None):
         raise click.UsageError("--audits needs an amount, and locks it for the account that sends")
     with open_chain(network, manifest, account) as chain:
         owner = beneficiary or chain.access.address
         if leave:
-            chain.lottery.leave()
+            chain.lottery.leave(owner)
         if amount is not None:
             wei = chain.token.parse(amount)
             missing = wei - chain.vault.get_free(owner) if audits else wei

@@ -138,6 +138,7 @@ def finalise(task_id: int, network: str, manifest: Path, account: str) -> None:
 def cancel(task_id: int, network: str, manifest: Path, account: str) -> None:
     """Withdraw a task nobody works on; the reward and the audit budget come back."""
     with open_chain(network, manifest, account) as chain:
+        check_audits(chain, TaskId(task_id))
         chain.escrow.cancel(TaskId(task_id))
     click.echo(f"task {task_id}: cancelled")
 
@@ -154,8 +155,20 @@ def expire(task_id: int, network: str, manifest: Path, account: str) -> None:
             chain.escrow.expire_lease(task.id)
             click.echo(f"task {task_id}: the lease is over, the task is open again")
         else:
+            check_audits(chain, task.id)
             chain.escrow.expire(task.id)
             click.echo(f"task {task_id}: expired, its submitter is paid back")
+
+
+def check_audits(chain: Chain, task_id: TaskId) -> None:
+    """Raises `NotPossible` while the budget has to wait for audits of a claim that has ended."""
+    task, reserved = chain.escrow.get_task(task_id), chain.lottery.get_reserved(task_id)
+    if task.status is TaskStatus.POSTED and reserved:
+        raise NotPossible(
+            f"task {task_id}: {chain.token.format(reserved)} of its audit budget are due to "
+            f"auditors of a claim that has ended; `crux settle {task_id}` pays or frees them, "
+            "then try again"
+        )
 
 
 def get_pending_claim(chain: Chain, task_id: TaskId) -> Claim:

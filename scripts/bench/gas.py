@@ -136,7 +136,8 @@ def play_tasks() -> None:
     escrow.finalise(claim_id)
     payout = economy.registry.payout_of(worker)
     economy.splitter.withdraw(payout)
-    economy.registry.set_payout(worker, boa.env.generate_address(), sender=payout)
+    changed = boa.env.generate_address()
+    economy.registry.set_payout(worker, changed, sender=payout)
 
     vault.request_withdrawal(worker, MIN_STAKE, sender=worker)
     boa.env.time_travel(seconds=UNBONDING_SECONDS + 1)
@@ -152,6 +153,7 @@ def play_tasks() -> None:
     task_id = economy.post()
     boa.env.time_travel(seconds=EXPIRY_SECONDS + 1)
     escrow.expire(task_id)
+    economy.registry.retire(worker, sender=changed)
 
 
 def play_audits() -> None:

@@ -3,44 +3,16 @@
 import json
 from pathlib import Path
 
-import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from offchain.chain.anvil import pass_time
 from offchain.chain.deployment import LOCAL
 from offchain.chain.network import from_provider
-from offchain.cli import main
 from tests.small_run import CONTEXT
+from tests.terminal import Terminal, register
 
 GPT = Path(__file__).parents[2] / "examples" / "gpt.py"
 SMALL = ("--set", "layers=1", "--set", "channels=8", "--set", "heads=2")
-
-
-class Terminal:
-    """One user's terminal in one folder."""
-
-    def __init__(self, url: str, folder: Path):
-        self.environment = {
-            "CRUX_NETWORK": url,
-            "CRUX_MANIFEST": str(folder / "deployment.json"),
-            "CRUX_STORE": str(folder / "store"),
-        }
-        self.folder = folder
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner(mix_stderr=False).invoke(main, list(arguments), env=self.environment)
-
-    def run_agent(self, role: str, account: str) -> Result:
-        return self.run(role, "--account", account, "--once", "--home", str(self.folder / role))
-
-
-@pytest.fixture
-def terminal(chain, tmp_path) -> Terminal:
-    terminal = Terminal(chain.provider.http_uri, tmp_path)
-    funds = [part for n in range(4) for part in ("--fund", f"test:{n}=100")]
-    result = terminal.run("deploy", "--account", "test:0", "--parameters", "local", *funds)
-    assert result.exit_code == 0, result.output
-    return terminal
 
 
 def submit(terminal: Terminal, *extra: str) -> Result:
@@ -55,17 +27,6 @@ def submit(terminal: Terminal, *extra: str) -> Result:
         *("submit", spec, "--account", "test:0", "--steps", "5", "--reward", "5", "--json"),
         *extra,
     )
-
-
-def register(terminal: Terminal, role: str, number: int) -> str:
-    """Register a test account; returns its payout."""
-    payout = f"0x{number:040x}"
-    registered = terminal.run(
-        *("register", "--account", f"test:{number}", "--role", role, "--payout", payout),
-        *("--hardware", "laptop", "--uri", "https://example.org/node"),
-    )
-    assert registered.exit_code == 0, registered.output
-    return payout
 
 
 def test_crux__compile_submit_work_check_fetch(terminal, chain):

@@ -136,7 +136,9 @@ class Session:
         self.audits.join(actor, amount)
 
     def leave(self) -> None:
-        self.audits.leave(self.rng.choice(self.actors))
+        actor = self.rng.choice(self.actors)
+        payout = self.audits.economy.registry.payout_of(actor)
+        self.audits.leave(actor, self.rng.choice([actor, payout, self.actors[-1]]))
 
     # Claims.
 
@@ -210,7 +212,8 @@ class Session:
         truth = FALSE_ROOT
         if actor in drawn and self.rng.random() < 0.7:
             truth = self.audits.answer(claim_id, actor)
-        if self.audits.commit(claim_id, actor, truth) == "":
+        meant = FALSE_ROOT if self.rng.random() < 0.1 else None
+        if self.audits.commit(claim_id, actor, truth, claim_root=meant) == "":
             self.said[claim_id, actor] = truth
 
     def get_committed(self, claim_id: int) -> list[str]:
@@ -325,6 +328,7 @@ class Session:
             audits.check_auditor(actor)
             if audits.lottery.get_auditor(actor).stake:
                 assert audits.leave(actor) == ""
+                assert audits.join(actor, 1) == "lottery: stake below penalty"
         assert audits.economy.lottery.total_stake() == 0
         for claim_id in self.claims:
             audits.check_claim(claim_id)

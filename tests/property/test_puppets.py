@@ -79,7 +79,7 @@ class Coalition:
         for auditor in drawn:
             root = TREE.get_node(0, lottery.stretch_of(claim_id, auditor)[1])
             commitment = sha256(root + bytes.fromhex(auditor[2:]) + SALT).digest()
-            lottery.commit(claim_id, commitment, sender=auditor)
+            lottery.commit(claim_id, TREE.root, commitment, sender=auditor)
         return drawn
 
     def lose(self, game_id: int) -> None:

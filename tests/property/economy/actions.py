@@ -80,6 +80,19 @@ class Builder:
         values = (chosen, *self.random.sample(HASHES, 2), payout, "https://node")
         return Call(node, "registry", "register", values)
 
+    def retire(self) -> Call:
+        """Seldom one of those that tasks and audits wait for."""
+        nodes = self.ghost.registry.nodes
+        names = ("worker", "auditor")
+        busy = [actor for name, actor in self.actors.items() if name.startswith(names)]
+        idle = [node for node in nodes if node not in busy]
+        node = self.random.choice(idle or [self.pick("challenger")])
+        if self.random.random() < 0.1:
+            node = self.random.choice(list(nodes))
+        payer = self.ghost.registry.node_of(node).payout
+        sender = payer if payer != ZERO_ADDRESS else node
+        return Call(sender, "registry", "retire", (node,))
+
     def set_payout(self) -> Call:
         node = self.random.choice([*self.ghost.registry.nodes, self.pick_anybody()])
         payout = self.random.choice([self.pick("payout"), self.pick_anybody(), node, ZERO_ADDRESS])
@@ -95,10 +108,11 @@ class Builder:
         chosen = self.random.choice([0, 1, 100, 333]) if amount is None else amount
         return Call(sender, "vault", "deposit", (to, chosen))
 
-    def request_withdrawal(self, account: str | None = None) -> Call:
+    def request_withdrawal(self, account: str | None = None, amount: int | None = None) -> Call:
         account = account or self.pick_anybody()
         free = self.ghost.vault.free_of(account)
-        amount = self.random.choice([0, 1, free // 3, free, free + 1])
+        if amount is None:
+            amount = self.random.choice([0, 1, free // 3, free, free + 1])
         sender = self.random.choice([account, self.ghost.registry.payout_of(account)])
         return Call(sender, "vault", "request_withdrawal", (account, amount))
 
@@ -121,7 +135,9 @@ class Builder:
         return Call(auditor, "lottery", "join", (amount,))
 
     def leave(self, auditor: str | None = None) -> Call:
-        return Call(auditor or self.pick("auditor"), "lottery", "leave")
+        auditor = auditor or self.pick("auditor")
+        sender = self.random.choice([auditor, self.ghost.registry.payout_of(auditor)])
+        return Call(sender, "lottery", "leave", (auditor,))
 
     def donate(self) -> Call:
         to = self.random.choice(list(self.driver.addresses.values()))
@@ -271,7 +287,8 @@ class Builder:
         self.secrets.setdefault((claim_id, auditor), (state_root, salt))
         state_root, salt = self.secrets[claim_id, auditor]
         digest = sha256(state_root + bytes.fromhex(auditor[2:]) + salt).digest()
-        return Call(auditor, "lottery", "commit", (claim_id, digest))
+        root = self.ghost.escrow.claims[claim_id].root
+        return Call(auditor, "lottery", "commit", (claim_id, root, digest))
 
     def _get_leaf(self, claim_id: int, auditor: str) -> bytes:
         segment = self.ghost.lottery.stretch_of(claim_id, auditor)[1]

@@ -37,6 +37,7 @@ ACCOUNT_VIEWS = [
     ("registry", "is_worker"),
     ("registry", "is_auditor"),
     ("registry", "payout_of"),
+    ("registry", "is_retired"),
     ("vault", "ready_at"),
     ("lottery", "stake_of"),
     ("lottery", "active_from"),

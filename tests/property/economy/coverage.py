@@ -21,6 +21,7 @@ INTERFACES = {
 }
 REASON = re.compile(rf'"((?:{"|".join(INTERFACES)}|clock): [^"]+)"')
 FUNCTION = re.compile(r"@external\n(@view\n)?def (\w+)\(")
+DOCUMENTED = re.compile(r'def (\w+)\([^"]*"""(.*?)"""', re.DOTALL)
 EVENT = re.compile(r"^event (\w+):", re.MULTILINE)
 
 # What no sequence of calls on these contracts reaches, and where it is tested instead.
@@ -62,6 +63,12 @@ def list_reasons() -> set[str]:
         reason for name in INTERFACES if name != "game" for reason in REASON.findall(read(name))
     }
     return (found | GAME_REASONS | TOKEN_REASONS) - UNREACHED
+
+
+def find_functions(reason: str) -> set[str]:
+    """Those whose documentation gives the reason."""
+    documented = [pair for name in INTERFACES for pair in DOCUMENTED.findall(read(name))]
+    return {function for function, text in documented if f'"{reason}"' in text}
 
 
 def list_functions() -> set[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from protocol.game import Stage, compute_deadline
 from tests.property.economy.actions import FREE_LOCKS, HOOKS, Builder
+from tests.property.economy.coverage import find_functions
 from tests.property.economy.driver import Call, Driver
 from tests.property.economy.ghost import Ghost, Refused
 from tests.property.economy.ghost.audits import UNSETTLED, AuditStatus
@@ -34,8 +35,8 @@ CLAIM_FUNCTIONS = """
     finalise open draw commit open_leaf reveal declare_default settle attest serve_again void
 """.split()
 ACCOUNT_FUNCTIONS = """
-    register set_payout deposit request_withdrawal withdraw_stake withdraw_reward withdraw_bond
-    join leave post post_badly donate hook hook hook hook hook
+    register retire set_payout deposit request_withdrawal withdraw_stake withdraw_reward
+    withdraw_bond join leave post post_badly donate hook hook hook hook hook
 """.split()
 
 
@@ -43,7 +44,13 @@ STAKES = (45, 60, 75, 90)  # of the auditors: some have the penalty for one audi
 CANDIDATES = 10  # of which the rarest is tried
 
 # What a sequence gives its time to, by what is wanted.
-AREAS = {"audit": "audits", "lottery": "audits", "availability": "audits", "game": "games"}
+AREAS = {
+    "audit": "audits",
+    "lottery": "audits",
+    "availability": "audits",
+    "game": "games",
+    "clock": "games",
+}
 
 # Builders of a function, where they are not called as it is.
 ALIASES = {
@@ -51,6 +58,8 @@ ALIASES = {
     "post": ["post", "post_badly"],
     **{function: ["hook"] for _, function in HOOKS},
 }
+# Calls that lead to a state which no call is named after.
+WAYS = {"audit RELEASED": {"game.open", "lottery.commit", "game.timeout", "lottery.settle"}}
 # What a contract of the economy calls only in the middle of its own calls. Where one goes through
 # by itself, only a test can have made it.
 HOOKS_INSIDE = {function for _, function in HOOKS}
@@ -71,8 +80,9 @@ class Player:
         self, driver: Driver, seed: int, seen: Counter[str], wanted: frozenset[str] = frozenset()
     ):
         self.driver, self.ghost, self.seed, self.seen = driver, driver.ghost, seed, seen
-        self.wanted = wanted
-        names = {name.split(":")[0].partition(".")[2] for name in wanted}
+        self.wanted = wanted.union(*(WAYS[name] for name in wanted if name in WAYS))
+        names = {name.split(":")[0].partition(".")[2] for name in self.wanted}
+        names = names.union(*map(find_functions, wanted))
         self.wanted_functions = {alias for name in names for alias in ALIASES.get(name, [name])}
         self.at_border: Build | None = None  # what is tried next
         self.random = Random(seed)
@@ -195,6 +205,10 @@ class Player:
         for account, ready in self.ghost.vault.ready.items():
             if 0 < ready <= self.driver.now:
                 choices.append((0.3, lambda a=account: b.withdraw_stake(a)))
+            if ready and account in self.ghost.registry.nodes:
+                choices.append((0.3, lambda a=account: b.request_withdrawal(a, 1)))
+        nodes = list(self.ghost.registry.nodes)
+        choices.append((0.1, lambda: b.request_withdrawal(self.random.choice(nodes), 1)))
         return choices
 
     def _get_posts(self) -> list[Choice]:

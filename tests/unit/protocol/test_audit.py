@@ -45,7 +45,7 @@ def commit(lottery: Lottery, root: Root | None = None) -> tuple[Lottery, int]:
     """The lottery after the auditor's commitment, and the leaf that it is about."""
     segment = sortition.compute_last(audit.compute_stretch(lottery, 1, AUDITOR))
     found = sortition.compute_commitment(root or LEAVES[segment], AUDITOR, SALT)
-    return audit.process_commit(lottery, CLAIM, AUDITOR, found, NOW), segment
+    return audit.process_commit(lottery, CLAIM, AUDITOR, TREE.root, found, True, NOW), segment
 
 
 def open_leaf(lottery: Lottery, segment: int) -> Lottery:

@@ -189,19 +189,20 @@ class Lottery:
             active_from=self.active[sender],
         )
 
-    def leave(self, sender: str) -> None:
-        stake = self.stakes[sender]
+    def leave(self, sender: str, auditor: str) -> None:
+        stake = self.stakes[auditor]
         require(
             {
+                "lottery: not yours": sender in (auditor, self.registry.payout_of(auditor)),
                 "lottery: nothing staked": stake != 0,
-                "lottery: audits open": self.unsettled_of(sender) == 0,
-                "lottery: too early to leave": self.common.now >= self.active_from(sender),
+                "lottery: audits open": self.unsettled_of(auditor) == 0,
+                "lottery: too early to leave": self.common.now >= self.active_from(auditor),
             }
         )
-        self.vault.release(self.address, int(sender, 16))
-        self.stakes[sender] = 0
-        self.active.pop(sender)
-        self.common.note("lottery", "AuditorLeft", auditor=sender, stake=stake)
+        self.vault.release(self.address, int(auditor, 16))
+        self.stakes[auditor] = 0
+        self.active.pop(auditor)
+        self.common.note("lottery", "AuditorLeft", auditor=auditor, stake=stake)
 
     # An audit.
 
@@ -253,7 +254,7 @@ class Lottery:
             commit_deadline=commit,
         )
 
-    def commit(self, sender: str, claim_id: int, commitment: bytes) -> None:
+    def commit(self, sender: str, claim_id: int, claim_root: bytes, commitment: bytes) -> None:
         draw = self.draw_of(claim_id)
         has_draw = claim_id in self.draws
         claim = self.escrow.claims.get(claim_id)
@@ -266,6 +267,8 @@ class Lottery:
                 "lottery: already committed": (claim_id, sender) not in self.audits,
                 "lottery: all audits taken": draw.commitments < 2 * self.limits.audits,
                 "lottery: stake below penalty": self.stakes[sender] >= needed,
+                "lottery: not an auditor": self.registry.is_auditor(sender),
+                "lottery: another claim": claim is None or claim_root == claim.root,
                 "lottery: worker cannot audit itself": claim is None or sender != claim.worker,
                 **self._is_pending(claim_id),
             }

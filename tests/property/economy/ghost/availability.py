@@ -14,7 +14,6 @@ class Question:
     round: int = 0
     attestations: int = 0  # by drawn auditors
     stake: int = 0
-    total_stake: int = 0  # the largest there was
     attesters: set[str] = field(default_factory=set)
     settled: bool = False
 
@@ -38,10 +37,10 @@ class Availability:
         first = Question(claim.claimed_at + self.round_seconds)
         return self.questions.setdefault(claim_id, first)
 
-    def question_of(self, claim_id: int) -> tuple[int, int, int, int, int, bool]:
+    def question_of(self, claim_id: int) -> tuple[int, int, int, int, bool]:
         self.escrow.claim_of(claim_id)
         q = self._get(claim_id)
-        return q.round, q.deadline, q.attestations, q.stake, q.total_stake, q.settled
+        return q.round, q.deadline, q.attestations, q.stake, q.settled
 
     def is_settled(self, claim_id: int) -> bool:
         return claim_id in self.questions and self.questions[claim_id].settled
@@ -113,9 +112,7 @@ class Availability:
         else:
             question.attestations += is_drawn
             question.stake += self.lottery.stake_of(sender)
-            total = max(question.total_stake, self.lottery.total_stake())
-            question.total_stake = total
-            has_most = 2 * question.stake > total
+            has_most = 2 * question.stake > self.lottery.totals[claim_id]
             question.settled = question.attestations >= offer.attestations or (
                 self._is_for_all(claim_id) and has_most
             )

@@ -38,6 +38,7 @@ class Registry:
     common: Common
     nodes: dict[str, Node] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
+    retired: set[str] = field(default_factory=set)
 
     def node_of(self, account: str) -> Node:
         return self.nodes.get(account, Node())
@@ -51,6 +52,9 @@ class Registry:
     def is_auditor(self, account: str) -> bool:
         return self.node_of(account).roles & AUDITOR != 0
 
+    def is_retired(self, account: str) -> bool:
+        return account in self.retired
+
     def payout_of(self, account: str) -> str:
         return self.nodes[account].payout if account in self.nodes else account
 
@@ -61,6 +65,7 @@ class Registry:
         require(
             {
                 NO_REASON: roles <= WORKER | AUDITOR,
+                "registry: retired": sender not in self.retired,
                 "registry: zero payout": payout != ZERO_ADDRESS,
                 "registry: payout is the node": payout != sender,
                 "registry: not the payout": known is None or known.payout == payout,
@@ -77,6 +82,17 @@ class Registry:
             conformance_digest=digest,
             metadata_uri=uri,
         )
+
+    def retire(self, sender: str, node: str) -> None:
+        require(
+            {
+                "registry: not the payout": self.node_of(node).payout == sender,
+                "registry: retired": node not in self.retired,
+            }
+        )
+        self.retired.add(node)
+        self.nodes[node].roles = 0
+        self.common.note("registry", "NodeRetired", node=node)
 
     def set_payout(self, sender: str, node: str, payout: str) -> None:
         require(
@@ -159,9 +175,11 @@ class Vault:
         self.common.note("vault", "Deposited", account=account, amount=amount)
 
     def request_withdrawal(self, sender: str, account: str, amount: int) -> None:
+        payout = self.registry.payout_of(account)
         require(
             {
-                "vault: not yours": sender in (account, self.registry.payout_of(account)),
+                "vault: not yours": sender in (account, payout),
+                "vault: withdrawal pending": sender == payout or self.ready[account] == 0,
                 "vault: zero amount": amount != 0,
                 "vault: insufficient stake": self.free[account] >= amount,
             }

@@ -371,11 +371,14 @@ class Escrow:
 
     def _end_lease(self, task_id: int) -> None:
         worker = self.tasks[task_id].worker
+        self._give_up(task_id, worker)
+        self.common.note("escrow", "LeaseEnded", task_id=task_id, worker=worker)
+
+    def _give_up(self, task_id: int, worker: str) -> None:
         self.lost_leases.add((task_id, worker))
         self.vault.release(self.address, task_id)
         self.registry.record_abandoned(self.address, worker)
         self._repost(task_id)
-        self.common.note("escrow", "LeaseEnded", task_id=task_id, worker=worker)
 
     def _repost(self, task_id: int) -> None:
         task = self.tasks[task_id]
@@ -411,7 +414,7 @@ class Escrow:
         deadline = now + longest + self.limits.challenge_seconds
         self.claims[claim_id] = Claim(task_id, sender, root, final_state_root, now, deadline)
         task.status, task.claim_id = TaskStatus.CLAIMED, claim_id
-        if task.audit_budget:
+        if task.audit_budget or self.offers[task_id].attestations:
             self.lottery.process_claimed(self.address, claim_id)
         self.common.note(
             "escrow",
@@ -545,9 +548,7 @@ class Escrow:
         no_games = {"escrow: games open": claim.open_games == 0}
         require({**is_availability, **self._is_pending(claim_id), **no_games})
         claim.status = ClaimStatus.VOID
-        self.vault.release(self.address, claim.task_id)
-        self.registry.record_abandoned(self.address, claim.worker)
-        self._repost(claim.task_id)
+        self._give_up(claim.task_id, claim.worker)
         self.common.note(
             "escrow",
             "ClaimVoided",

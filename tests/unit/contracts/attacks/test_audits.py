@@ -3,12 +3,15 @@
 import boa
 import pytest
 
+from offchain.agents.auditor_policy import AuditorPolicy, decide
 from protocol.audit import AuditStatus
 from tests import economy as eco
+from tests.agent_views import DRAW, build_audit, build_claim, build_view
 from tests.audits import BUDGET, Audits
 from tests.economy import (
     BURN_ADDRESS,
     BURNED_BPS,
+    CLAIM_FINALISED,
     CLAIM_SLASHED,
     CLAIM_VOID,
     PENALTY,
@@ -76,54 +79,82 @@ def serve_all(audits: Audits, claim_id: int) -> None:
         assert audits.serve_again(claim_id) == ""
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Availability.attest measures the half against the audit stake of now, so stake that "
-    "joins after the claim, and may not attest itself, can deny an honest worker its reward",
-)
 def test_attest__stake_that_joined_after_the_claim__does_not_raise_the_half(
     audits: Audits, auditor: str
 ) -> None:
+    """Nor does it count in it. [D4]"""
     claim_id = audits.claimed(segments=2, attestations=1)  # no stretch, so nobody is drawn
-    audits.hire("late", 10 * PENALTY)
+    late = audits.hire("late", 10**4 * PENALTY)
     serve_all(audits, claim_id)
+    assert audits.attest(claim_id, late) == "availability: not an attester"
     assert audits.attest(claim_id, auditor) == ""
     assert audits.question(claim_id).settled
 
 
-def test_attest__denied_by_late_stake__costs_the_reward_and_never_the_stake(
+def test_attest__denied_by_stake_of_before_the_claim__costs_the_reward_and_never_the_stake(
     audits: Audits, auditor: str
 ) -> None:
-    """How far the attack above goes."""
+    """What remains: stake that is not warm at the claim counts in the half, and may not attest.
+    Its owner could as well have warm stake and be silent."""
     economy = audits.economy
+    cold = audits.hire("cold", 10 * PENALTY)
     claim_id = audits.claimed(segments=2, attestations=1)
-    late = audits.hire("late", 10 * PENALTY)
     serve_all(audits, claim_id)
     assert audits.attest(claim_id, auditor) == ""
-    assert audits.attest(claim_id, late) == "availability: not an attester"
-    boa.env.timestamp = economy.availability.question_of(claim_id).deadline + 1
-    boa.env.timestamp = max(
-        boa.env.timestamp, economy.escrow.claim_of(claim_id).challenge_deadline + 1
-    )
-    assert audits.void(claim_id) == ""
+    assert audits.attest(claim_id, cold) == "availability: not an attester"
+    assert not audits.question(claim_id).settled
+    void_at_last(audits, claim_id)
     assert economy.escrow.claim_of(claim_id).status == CLAIM_VOID
     assert economy.vault.free_of(economy.worker) == STAKE
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Nothing on chain asks a worker for the state before a drawn stretch: who withholds it "
-    "is not audited, because nobody can commit, and only a commitment can become a default",
-)
-def test_draw__states_before_the_stretches_withheld__claim_is_not_finalised(
+def void_at_last(audits: Audits, claim_id: int) -> None:
+    """Nobody attests, and no round is left."""
+    economy = audits.economy
+    end = economy.availability.question_of(claim_id).deadline
+    boa.env.timestamp = max(end, economy.escrow.claim_of(claim_id).challenge_deadline) + 1
+    assert audits.void(claim_id) == ""
+
+
+def withhold_states(audits: Audits, auditor: str, **changes: int) -> int:
+    """A drawn claim whose drawn auditor has nothing to start from."""
+    claim_id = audits.drawn(**changes)
+    while audits.economy.lottery.stretch_of(claim_id, auditor)[0] == 0:  # starts from genesis
+        claim_id = audits.drawn(**changes)
+    return claim_id
+
+
+def test_withheld__states_before_the_stretches__no_attestation_no_reward(
     audits: Audits, auditor: str
 ) -> None:
-    """The drawn auditor has nothing to start from, and a run from genesis takes too long."""
-    claim_id = audits.drawn()
-    while audits.economy.lottery.stretch_of(claim_id, auditor)[0] == 0:  # starts from genesis
-        claim_id = audits.drawn()
-    with boa.reverts():
-        audits.finalise(claim_id)
+    """What holds where a task asks for attestations. The result itself is served: an auditor of
+    this software that was drawn, could not commit and so has no audit does not attest. Without an
+    attestation the reward stays locked, and the claim is void when its rounds are over."""
+    economy = audits.economy
+    claim_id = withhold_states(audits, auditor, attestations=1)
+    assert economy.availability.may_attest(claim_id, auditor)
+    # What that auditor sees when the time to commit is over: it may, and does not.
+    late = DRAW.commit_deadline + 1
+    seen = build_view(build_claim(audit=build_audit(attest_until=late)), now=late, audit_stake=40)
+    assert decide(seen, AuditorPolicy()) == []
+    serve_all(audits, claim_id)
+    boa.env.timestamp = economy.escrow.claim_of(claim_id).challenge_deadline + 1
+    with boa.reverts("escrow: result not available"):
+        economy.escrow.finalise(claim_id)
+    void_at_last(audits, claim_id)
+    assert economy.escrow.claim_of(claim_id).status == CLAIM_VOID
+    assert economy.owed_to(economy.worker) == 0
+    assert economy.escrow.had_lease(economy.escrow.claim_of(claim_id).task_id, economy.worker)
+
+
+def test_withheld__no_attestation_asked__claim_is_finalised_unaudited(
+    audits: Audits, auditor: str
+) -> None:
+    """What remains: nothing on chain asks for the states in between. Only a commitment can become
+    a default, and nobody can commit; one that guesses loses its penalty."""
+    claim_id = withhold_states(audits, auditor)
+    audits.finalise(claim_id)
+    assert audits.economy.escrow.claim_of(claim_id).status == CLAIM_FINALISED
 
 
 def test_numbers__as_large_as_they_get__reach_nothing(audits: Audits, auditor: str) -> None:
@@ -156,11 +187,12 @@ def test_numbers__as_large_as_they_get__reach_nothing(audits: Audits, auditor: s
 def test_void__claimed_and_withheld_again_and_again__spends_fees_and_no_reward(
     audits: Audits, auditor: str
 ) -> None:
-    """A worker executes once, claims the same root for ever and serves no result. Its auditors
-    work and are paid each time, of what is left; the reward is whole, and the task expires."""
+    """A worker executes once, claims the same root with one account after the other and serves no
+    result. Its auditors work and are paid each time, of what is left; the reward is whole, and
+    the task expires."""
     economy = audits.economy
     claim_id = audits.opened(auditor, attestations=1)
-    escrow, fees = economy.escrow, []
+    escrow, fees, workers = economy.escrow, [], [economy.worker]
     while True:
         answer = audits.answer(claim_id, auditor)
         assert audits.reveal(claim_id, auditor, answer) == ""
@@ -170,7 +202,10 @@ def test_void__claimed_and_withheld_again_and_again__spends_fees_and_no_reward(
         assert audits.void(claim_id) == ""
         if len(fees) == 3:
             break
-        claim_id = audits.claim(1)
+        with boa.reverts("escrow: had a lease"):
+            economy.assign(1, workers[-1])
+        workers.append(boa.env.generate_address())
+        claim_id = audits.claim(1, worker=workers[-1])
         audits.fix(claim_id)
         assert audits.draw(claim_id) == ""
         assert audits.commit(claim_id, auditor, audits.answer(claim_id, auditor)) == ""
@@ -179,9 +214,8 @@ def test_void__claimed_and_withheld_again_and_again__spends_fees_and_no_reward(
     assert fees == sorted(fees, reverse=True) and fees[-1] < fees[0]
     assert economy.owed_to(auditor) == sum(fees)
     assert escrow.task_of(1).audit_budget == BUDGET - sum(fees)
-    # What remains: the registry counts, and the worker may take the task once more.
-    assert economy.registry.record_of(economy.worker).abandoned == 3
-    assert not escrow.had_lease(1, economy.worker)
+    # Each account once, which the registry counts; accounts are free, stake is tied up. [E12]
+    assert all(economy.registry.record_of(worker).abandoned == 1 for worker in workers)
     boa.env.timestamp = escrow.offer_of(1).expiry + 1
     before = economy.token.balanceOf(economy.submitter)
     escrow.expire(1)

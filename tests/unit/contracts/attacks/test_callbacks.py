@@ -70,7 +70,8 @@ class Callbacks:
     def _commit(self, claim_id: int) -> None:
         root = TREE.get_node(0, self._segment(claim_id))
         lottery, commitment = self.economy.lottery, compute_commitment(Root(root), self.me, SALT)
-        self.run(lottery, lottery.commit.prepare_calldata(claim_id, commitment))
+        claim_root = self.economy.escrow.claim_of(claim_id).root
+        self.run(lottery, lottery.commit.prepare_calldata(claim_id, claim_root, commitment))
 
     def _open(self, claim_id: int) -> None:
         segment = self._segment(claim_id)
@@ -103,7 +104,7 @@ class Callbacks:
         return self.build_outer() | {
             "settle default": (lottery, lottery.settle.prepare_calldata(default, self.me)),
             "join": (lottery, lottery.join.prepare_calldata(5)),
-            "leave": (lottery, lottery.leave.prepare_calldata()),
+            "leave": (lottery, lottery.leave.prepare_calldata(self.me)),
             "vault.withdraw": (vault, vault.withdraw.prepare_calldata(self.me)),
             "vault.request": (vault, vault.request_withdrawal.prepare_calldata(self.me, 9)),
             "splitter": (

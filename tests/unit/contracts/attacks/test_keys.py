@@ -8,7 +8,7 @@ import pytest
 
 from protocol import moves
 from protocol.game import compute_deadline
-from tests.audits import Audits
+from tests.audits import FALSE_ROOT, Audits
 from tests.disputes import make_tiny_run, make_truth
 from tests.economy import (
     PENALTY,
@@ -83,30 +83,58 @@ def test_thief__of_a_workers_hot_key__gets_awards_of_games_and_can_waste_the_sta
         assert 0 < economy.splitter.owed_to(thief) <= STAKE // 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="StakeVault.request_withdrawal begins the delay of everything anew, so the hot key "
-    "keeps stake that its owner has asked for out of reach, one unit at a time",
-)
 def test_thief__asks_for_one_unit_more__does_not_delay_the_rest(economy: Economy) -> None:
+    """Neither before its owner asks for the stake, nor after. [V5]"""
     vault, worker = economy.vault, economy.worker
     payout, thief = economy.register(worker), boa.env.generate_address("thief")
     economy.stake(worker, 1_000)
-    vault.request_withdrawal(worker, 1_000, sender=payout)
+    vault.request_withdrawal(worker, 1, sender=worker)  # by the thief, with the key
+    vault.request_withdrawal(worker, 999, sender=payout)
     ready_at = vault.ready_at(worker)
-    boa.env.time_travel(seconds=UNBONDING_SECONDS - 1)
+    assert ready_at == boa.env.timestamp + UNBONDING_SECONDS
+    boa.env.time_travel(seconds=UNBONDING_SECONDS)
     economy.fund(thief, 1, vault)
     vault.deposit(worker, 1, sender=thief)
-    vault.request_withdrawal(worker, 1, sender=worker)  # by the thief, with the key
+    refuse("vault: withdrawal pending", lambda: vault.request_withdrawal(worker, 1, sender=worker))
     assert vault.ready_at(worker) == ready_at
+    assert vault.withdraw(worker) == 1_000
+    assert economy.token.balanceOf(payout) == 1_000
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="AuditLottery.leave acts on the caller only: audit stake stays locked for good when "
-    "the hot key is lost, and as long as it likes the thief when it is stolen",
-)
+def test_thief__locks_what_comes_free__not_of_a_retired_node(economy: Economy) -> None:
+    """It has a lease whose stake it would lock again in the second in which it comes free. [N4]"""
+    escrow, vault, worker = economy.escrow, economy.vault, economy.worker
+    payout, again = economy.register(worker), economy.post()
+    task_id = economy.post()
+    economy.assign(task_id)
+    economy.registry.retire(worker, sender=payout)
+    escrow.abandon(task_id, sender=worker)
+    digest = economy.digest_of(again)
+    refuse("escrow: not a worker", lambda: escrow.assign(again, digest, 0, sender=worker))
+    vault.request_withdrawal(worker, STAKE, sender=payout)
+
+
 def test_leave__by_the_payout__takes_the_stake_out(audits: Audits, auditor: str) -> None:
     payout = audits.economy.registry.payout_of(auditor)
-    audits.economy.lottery.leave(sender=payout)
+    audits.economy.lottery.leave(auditor, sender=payout)
+    assert audits.economy.vault.free_of(auditor) == 10 * PENALTY
+
+
+def test_thief__joins_and_commits_again_and_again__not_after_the_node_is_retired(
+    audits: Audits, auditor: str
+) -> None:
+    """Joining starts the warm-up anew, an open audit stands against leaving. [N4]"""
+    registry = audits.economy.registry
+    payout = registry.payout_of(auditor)
+    claim_id, later = audits.committed(auditor), audits.drawn()
+    assert audits.join(auditor, 0) == ""  # by the thief, with the key
+    assert audits.leave(auditor, payout) == "lottery: audits open"
+    registry.retire(auditor, sender=payout)
+    assert audits.join(auditor, 0) == "lottery: not an auditor"
+    assert audits.commit(later, auditor, FALSE_ROOT) == "lottery: not drawn"
+    audits.pass_deadline(claim_id, "open_deadline")
+    assert audits.declare_default(claim_id, audits.segment_of(claim_id, auditor)) == ""
+    assert audits.settle(claim_id, auditor) == ""
+    audits.warm_up()
+    assert audits.leave(auditor, payout) == ""
     assert audits.economy.vault.free_of(auditor) == 10 * PENALTY

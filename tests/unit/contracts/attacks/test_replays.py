@@ -8,8 +8,9 @@ from protocol import moves
 from protocol.game import Level, Stage
 from protocol.merkle import compute_vector_tree
 from protocol.strategy import build_pick
+from tests.audits import BUDGET, Audits
 from tests.disputes import BOND, make_run, make_tiny_run, make_truth
-from tests.economy import compute_claim_tree
+from tests.economy import Terms, compute_claim_tree
 from tests.evidence import Lie, SpecEvidence
 from tests.game_table import Table, lay_table
 from tests.unit.contracts.attacks.play import OTHER, advance, owe, prepare_calldata, send
@@ -36,6 +37,26 @@ def test_open__after_a_reorganisation__does_not_hit_a_true_claim() -> None:
         with boa.reverts("game: another claim"):
             system.contract.open(planned, lie.claim_tree().root, sender=challenger)
         assert system.contract.game_count() == 0
+
+
+def test_commit__after_a_reorganisation__is_not_about_another_claim(
+    audits: Audits, auditor: str
+) -> None:
+    """Two claims of two tasks change places; what an auditor found of one is no commitment about
+    the other, which would cost its penalty."""
+    first, second = compute_claim_tree(5), compute_claim_tree(5, "second")
+    tasks = [audits.economy.post(Terms(segments=5), audit_budget=BUDGET) for _ in range(2)]
+    before = audits.lottery
+    with boa.env.anchor():
+        planned = audits.claim(tasks[0], first)
+    audits.lottery = before
+    assert audits.claim(tasks[1], second) == planned
+    audits.fix(planned)
+    assert audits.draw(planned) == ""
+    found = first.get_node(0, audits.segment_of(planned, auditor))
+    reason = audits.commit(planned, auditor, found, claim_root=first.root)
+    assert reason == "lottery: another claim"
+    assert audits.economy.lottery.unsettled_of(auditor) == 0
 
 
 def test_pick__worker_posts_another_vector_after_a_reorganisation__does_not_land() -> None:

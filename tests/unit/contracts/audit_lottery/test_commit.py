@@ -2,7 +2,7 @@ import boa
 
 from tests import economy as eco
 from tests.audits import BUDGET, FALSE_ROOT, make_account
-from tests.economy import AUDITS, PENALTY
+from tests.economy import AUDITS, PENALTY, compute_claim_tree
 
 
 def test_commit__drawn__is_an_audit_with_its_fee_set_aside(audits, auditor):
@@ -40,6 +40,26 @@ def test_commit__ticket_does_not_win__reverts(audits, auditor):
     claim_id = audits.drawn()
     assert audits.is_drawn(claim_id, big) and not audits.is_drawn(claim_id, small)
     assert audits.commit(claim_id, small, FALSE_ROOT) == "lottery: not drawn"
+
+
+def test_commit__another_claims_root__reverts(audits, auditor):
+    claim_id = audits.drawn()
+    other = compute_claim_tree(9).root
+    answer = audits.answer(claim_id, auditor)
+    assert audits.commit(claim_id, auditor, answer, claim_root=other) == "lottery: another claim"
+    assert audits.commit(claim_id, auditor, answer) == ""
+
+
+def test_commit__without_the_role__reverts(audits, auditor):
+    """Who was retired ends what it has begun, and begins nothing. [N4]"""
+    claim_id, later = audits.committed(auditor), audits.drawn()
+    registry = audits.economy.registry
+    registry.retire(auditor, sender=registry.payout_of(auditor))
+    answer = audits.answer(later, auditor)
+    assert audits.commit(later, auditor, answer) == "lottery: not an auditor"
+    audits.pass_deadline(claim_id, "commit_deadline")
+    assert audits.open_leaf(claim_id, audits.segment_of(claim_id, auditor)) == ""
+    assert audits.reveal(claim_id, auditor, audits.answer(claim_id, auditor)) == ""
 
 
 def test_commit__by_the_worker__reverts(audits):

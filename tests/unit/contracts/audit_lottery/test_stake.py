@@ -71,6 +71,18 @@ def test_leave__nothing_open__is_free_again(audits, auditor):
     assert audits.leave(auditor) == "lottery: nothing staked"
 
 
+def test_leave__by_the_payout__is_free_again(audits, auditor):
+    registry, later = audits.economy.registry, make_account("later")
+    payout = registry.payout_of(auditor)
+    registry.set_payout(auditor, later, sender=payout)
+    for caller in (payout, make_account("stranger")):
+        assert audits.leave(auditor, caller) == "lottery: not yours"
+    assert audits.leave(auditor, later) == ""
+    assert audits.get_event("AuditorLeft")["auditor"] == auditor
+    assert audits.economy.vault.free_of(auditor) == 10 * PENALTY
+    assert audits.leave(auditor, later) == "lottery: nothing staked"
+
+
 def test_leave__before_the_stake_counts__reverts(audits):
     auditor = audits.hire()
     boa.env.time_travel(seconds=WARMUP_SECONDS - 1)

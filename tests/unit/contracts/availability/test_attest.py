@@ -187,4 +187,4 @@ def test_question_of__no_such_claim__reverts(audits):
 def test_question_of__new_claim__is_the_first_round(audits):
     claim_id = audits.claimed(attestations=2)
     question = audits.economy.availability.question_of(claim_id)
-    assert tuple(question) == (0, boa.env.timestamp + ROUND_SECONDS, 0, 0, 0, False)
+    assert tuple(question) == (0, boa.env.timestamp + ROUND_SECONDS, 0, 0, False)

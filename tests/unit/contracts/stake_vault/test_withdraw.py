@@ -71,6 +71,32 @@ def test_request_withdrawal__second__restarts_the_delay(economy):
     assert vault.withdraw(worker) == 30
 
 
+def test_request_withdrawal__second_by_the_hot_key__reverts(economy):
+    vault, worker = economy.vault, economy.worker
+    economy.stake(worker, 100)
+    payout = economy.register(worker)
+    for sender in (worker, payout):
+        with boa.env.anchor():
+            vault.request_withdrawal(worker, 10, sender=sender)
+            boa.env.time_travel(seconds=UNBONDING_SECONDS)
+            with boa.reverts("vault: withdrawal pending"):
+                vault.request_withdrawal(worker, 1, sender=worker)
+            assert vault.withdraw(worker) == 10
+            vault.request_withdrawal(worker, 1, sender=worker)
+
+
+def test_request_withdrawal__second_by_the_payout__restarts_the_delay(economy):
+    vault, worker = economy.vault, economy.worker
+    economy.stake(worker, 100)
+    payout = economy.register(worker)
+    vault.request_withdrawal(worker, 10, sender=worker)
+    boa.env.time_travel(seconds=UNBONDING_SECONDS - 1)
+    vault.request_withdrawal(worker, 20, sender=payout)
+    assert vault.ready_at(worker) == boa.env.timestamp + UNBONDING_SECONDS
+    boa.env.time_travel(seconds=UNBONDING_SECONDS)
+    assert vault.withdraw(worker) == 30
+
+
 def test_request_withdrawal__refused__reverts(economy):
     vault, worker = economy.vault, economy.worker
     economy.stake(worker, 100)

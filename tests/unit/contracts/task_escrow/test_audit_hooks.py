@@ -141,7 +141,6 @@ def test_process_unavailable__releases_the_stake_and_reopens(economy):
     assert get_transfers(escrow) == []
     assert_reopened(economy)
     assert_books(economy)
-    assert not escrow.had_lease(1, economy.worker)
 
 
 def test_process_unavailable__undecided_game__reverts(economy):

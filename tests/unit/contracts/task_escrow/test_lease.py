@@ -80,6 +80,16 @@ def test_had_lease__lost_without_claim__bars_from_that_task_only(economy):
     economy.assign(first, economy.challenger)
 
 
+def test_had_lease__void_claim__bars_from_that_task_only(economy):
+    claim_id, other = economy.claimed(), economy.post()
+    economy.hook("process_unavailable", claim_id)
+    assert economy.escrow.had_lease(1, economy.worker)
+    with boa.reverts("escrow: had a lease"):
+        economy.assign(1)
+    economy.assign(1, economy.challenger)
+    economy.assign(other)
+
+
 def test_had_lease__slashed_claim__is_no_lost_lease(economy):
     claim_id = economy.claimed()
     economy.hook("process_game_opened", claim_id)

@@ -102,7 +102,8 @@ def test_refund__fees_of_a_slashed_claim_unsettled__waits_for_them(economy):
     boa.env.evm.patch.block_number += DELAY_BLOCKS + 1
     economy.beacon.fix(claim_id)
     lottery.draw(claim_id)
-    lottery.commit(claim_id, bytes(32), sender=economy.auditor)
+    root = economy.escrow.claim_of(claim_id).root
+    lottery.commit(claim_id, root, bytes(32), sender=economy.auditor)
     segment = lottery.stretch_of(claim_id, economy.auditor)[1]
     boa.env.timestamp = lottery.draw_of(claim_id).open_deadline + 1
     economy.ensure_game()

@@ -45,6 +45,7 @@ def test_unknown_verb__usage_error():
         ("auditor", "--account", "test:1", "--once"),
         ("nodes",),
         ("audits",),
+        ("settle", "1", "--account", "test:1"),
         ("cancel", "1", "--account", "test:1"),
         ("withdraw", "--account", "test:1"),
     ],
@@ -121,11 +122,18 @@ def test_submit__wrong_arguments__usage_error(tmp_path, extra):
         ("--role", "referee"),
         ("--role", "worker", "--payout", "somebody"),
         ("--role", "worker", "--conformance", "12"),
+        ("--role", "worker", "--for", f"0x{1:040x}"),
+        ("--retire", "--for", "somebody"),
     ],
-    ids=["role", "retire", "unknown role", "payout", "conformance"],
+    ids=["role", "retire", "unknown role", "payout", "conformance", "for", "nobody"],
 )
 def test_register__wrong_arguments__usage_error(tmp_path, extra):
     assert invoke("register", "--account", "test:0", *extra).exit_code == 2
+
+
+@pytest.mark.parametrize("extra", [(), ("5", "--for", f"0x{1:040x}")], ids=["amount", "for"])
+def test_stake__audits_of_nothing_or_for_others__usage_error(tmp_path, extra):
+    assert invoke("stake", *extra, "--audits", "--account", "test:0").exit_code == 2
 
 
 @pytest.mark.parametrize(
