@@ -30,8 +30,12 @@ class RanksDisagree(RuntimeError):
 class Group:
     """This process and the others of its run, as torchrun started them."""
 
-    def __init__(self, backend: str):
-        dist.init_process_group(backend, timeout=WAIT)
+    def __init__(self, device: torch.device):
+        """Meet the others: by nccl where each has a CUDA device of its own, else by gloo."""
+        self.device = device
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=WAIT)
         self.ranks = Ranks(dist.get_world_size(), dist.get_rank())
 
     def __enter__(self) -> "Group":
@@ -84,20 +88,19 @@ class Group:
         dist.broadcast(shared, src=0)
         return shared
 
-    def share_digests(self, digests: Sequence[bytes], device: torch.device) -> list[bytes]:
+    def share_digests(self, digests: Sequence[bytes]) -> list[bytes]:
         """The first process's list of 32-byte digests."""
-        count = int(self.share(torch.tensor(len(digests), device=device)))
+        count = int(self.share(torch.tensor(len(digests), device=self.device)))
         own = bytes(32 * count) if len(digests) != count else b"".join(digests)
-        shared = self.share(_to_tensor(own, device)).cpu().numpy().tobytes()
+        shared = self.share(self._to_tensor(own)).cpu().numpy().tobytes()
         return [shared[start : start + 32] for start in range(0, len(shared), 32)]
 
-    def check_same(self, what: str, digest: bytes, device: torch.device) -> None:
+    def check_same(self, what: str, digest: bytes) -> None:
         """Raises RanksDisagree unless all processes hold the same digest."""
-        own = _to_tensor(digest, device)
+        own = self._to_tensor(digest)
         if not torch.equal(self.share(own), own):
             rank = self.ranks.rank
             raise RanksDisagree(f"{what}: process {rank} and process 0 differ")
 
-
-def _to_tensor(data: bytes, device: torch.device) -> Tensor:
-    return torch.tensor(list(data), dtype=torch.uint8, device=device)
+    def _to_tensor(self, data: bytes) -> Tensor:
+        return torch.tensor(list(data), dtype=torch.uint8, device=self.device)

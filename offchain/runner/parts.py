@@ -111,38 +111,33 @@ def _divide(
     instruction: Instruction, periods: tuple[Period, ...], division: Division, ranks: Ranks
 ) -> Part | None:
     """The part by this division, with what it does not suit gathered; None where that is all."""
-    rank, at = len(instruction.shape), division.axis
-    is_partial = at == rank
-    shape = instruction.shape
+    at, shape, attributes = division.axis, instruction.shape, instruction.attributes
+    is_partial = at == len(shape)
     if not is_partial:
         shape = (*shape[:at], *_get_lengths(division), *shape[at + 1 :])
-    operands, gathered, attributes = list[Operand](), list[Period](), instruction.attributes
+    operands, gathered = list[Operand](), list[Period]()
     for number, (operand, period) in enumerate(zip(instruction.operands, periods)):
-        suits = period is not None and division in _find_divisions(
-            instruction, number, period, ranks
-        )
-        axes = _divide_axis(_get_axes(instruction, number), division, ranks)
-        found = None
-        if suits and period is not None:
-            found = _localize(axes, operand.view.offset, period, ranks)
+        axes = _get_axes(instruction, number)
+        divided = _divide_axis(axes, division, ranks)
+        found, size = None, operand.size
+        if period is not None and division in _find_divisions(instruction, number, period, ranks):
+            found = _localize(divided, operand.view.offset, period, ranks)
         if found is not None:
-            strides, offset, size = *found, operand.size // ranks.count
-            gathered.append(None)
+            strides, offset = found
+            period, size = None, size // ranks.count
         else:
-            folds = is_partial and number < LEGALITY[instruction.opcode].folded
-            if folds and division.outer > 1:
-                return None  # its own part does not lie in one piece
-            strides, offset, size = [stride for _, stride in axes], operand.view.offset, operand.size
-            if folds or not is_partial:
-                stride = _get_axes(instruction, number)[at][1]
-                offset += stride * division.length * ranks.rank
-            gathered.append(period)
+            strides, offset = [stride for _, stride in divided], operand.view.offset
+            if at < len(axes):
+                offset += axes[at][1] * division.length * ranks.rank
+                if is_partial and division.outer > 1:
+                    return None  # what it folds does not lie in one piece
         if instruction.opcode is Opcode.GATHER and number == 0:
-            attributes = (strides[len(shape)], *attributes[1:])
+            attributes = (strides[-1], *attributes[1:])
         view = View(shape, tuple(strides[: len(shape)]), offset)
         operands.append(replace(operand, size=size, view=view))
+        gathered.append(period)
     if instruction.opcode is Opcode.CONCAT and attributes[0] > at:
-        attributes = (attributes[0] + len(shape) - rank, *attributes[1:])
+        attributes = (attributes[0] + len(shape) - len(instruction.shape), *attributes[1:])
     own = replace(instruction, shape=shape, operands=tuple(operands), attributes=attributes)
     if is_partial:
         own = replace(own, fold=division.outer * division.length)

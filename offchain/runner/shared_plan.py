@@ -6,6 +6,7 @@ instruction and the processes exchange what is missing. What no index map divide
 computes in full.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -121,7 +122,7 @@ class SharedPlan(Plan):
         self,
         state: Tensors,
         batch: Tensors,
-        substitutes: dict[int, Substitute] | None = None,
+        substitutes: Mapping[int, Substitute] | None = None,
         observe: Observer | None = None,
     ) -> tuple[Tensors, dict[str, Tensor]]:
         """As a plan does; `batch` is this process's rows. An observer is shown whole outputs."""

@@ -74,14 +74,14 @@ def train(
     checkpoints = None
     roots: list[Root] = []
     if group is not None:
-        group.check_same("run", run_id, stepper.device)
+        group.check_same("run", run_id)
     if group is None or group.is_first:
         checkpoints = Checkpoints(folder, program, run_id)
         roots, resumed = _resume(checkpoints, segments)
         if resumed is not None:
             state = to_device(program, resumed, stepper.device)
     if group is not None:
-        roots = [Root(root) for root in group.share_digests(roots, stepper.device)]
+        roots = [Root(root) for root in group.share_digests(roots)]
         state = tuple(group.share(tensor) for tensor in state)
     for segment in range(len(roots), segments):
         start, first = state, segment * segment_length
@@ -97,7 +97,7 @@ def train(
             raise _locate_divergence(stepper, start, first, segment_length)
         roots.append(compute_state_root(state))
         if group is not None:
-            group.check_same(f"state after segment {segment}", roots[-1], stepper.device)
+            group.check_same(f"state after segment {segment}", roots[-1])
         if checkpoints is not None:
             checkpoints.write(SegmentIndex(segment), state, roots[-1])
     return Trained(tuple(roots), tuple(to_committed(tensor) for tensor in state))
