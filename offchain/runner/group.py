@@ -96,11 +96,12 @@ class Group:
         return [shared[start : start + 32] for start in range(0, len(shared), 32)]
 
     def check_same(self, what: str, digest: bytes) -> None:
-        """Raises RanksDisagree unless all processes hold the same digest."""
+        """Raises RanksDisagree, in every process, unless all hold the same digest."""
         own = self._to_tensor(digest)
-        if not torch.equal(self.share(own), own):
-            rank = self.ranks.rank
-            raise RanksDisagree(f"{what}: process {rank} and process 0 differ")
+        held = self.gather(own, len(own) * self.ranks.count).reshape(-1, len(own))
+        for rank in range(1, len(held)):
+            if not torch.equal(held[rank], held[0]):
+                raise RanksDisagree(f"{what}: process {rank} and process 0 differ")
 
     def _to_tensor(self, data: bytes) -> Tensor:
         return torch.tensor(list(data), dtype=torch.uint8, device=self.device)
