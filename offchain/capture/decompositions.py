@@ -59,9 +59,20 @@ def _grouped_mm(
     return every.gather(0, chosen)[0]
 
 
+def _histc(x: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Any:
+    """Counts between equally spaced edges; the last one belongs to the bin below it."""
+    if min >= max:
+        return NotImplemented  # the edges depend on the values
+    values, edges = x.reshape(-1, 1), torch.linspace(min, max, bins + 1, device=x.device)
+    is_last = torch.arange(bins, device=x.device) == bins - 1
+    below = (values < edges[1:]) | (is_last & (values == max))
+    return ((values >= edges[:-1]) & below).sum(0).to(x.dtype)
+
+
 # Applied while the step is recorded: what hides a write from functionalisation, and what takes no
-# float32 without data.
+# float32, or has no shapes, without data.
 RECORDING: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.native_batch_norm.default: _batch_norm,
     torch.ops.aten._grouped_mm.default: _grouped_mm,
+    torch.ops.aten.histc.default: _histc,
 }
