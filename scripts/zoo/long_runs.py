@@ -7,7 +7,6 @@ import copy
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 
@@ -108,9 +107,7 @@ def make_resnet() -> LongRun:
     images = np.kron(digits.images / 16, np.ones((1, ENLARGED, ENLARGED))).astype(np.float32)
     labels, held_out = digits.target.astype(np.int32), np.arange(len(images)) % 5 == 4
     size = images.shape[-1]
-    dataset = Dataset(
-        (images[~held_out].reshape(-1), labels[~held_out]), int((~held_out).sum())
-    )
+    dataset = Dataset((images[~held_out].reshape(-1), labels[~held_out]), int((~held_out).sum()))
     return LongRun(
         "ResNet on handwritten digits",
         "accuracy",
