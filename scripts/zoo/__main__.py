@@ -31,7 +31,7 @@ path (products of any size through int8 matrix units{units}) and by the portable
 noise) draw others than PyTorch's, so their losses differ. A row fails if it is refused, or if its
 loss differs by more than {limit:.0%} or its bits at all.
 
-| model | package | operators | instructions | parameters | loss | PyTorch | difference | {columns} |
+| model | package | operators | instructions | parameters | loss | PyTorch | difference |{columns}|
 |---|---|---|---|---|---|---|---|---|---|
 """
 
@@ -118,7 +118,7 @@ def main() -> None:
         limit=DIFFERENCE_MAX,
         portable=min(PORTABLE_STEPS, arguments.steps),
         units="" if int8.is_available() else ", which this machine lacks",
-        columns="bits | same bits through the portable path",
+        columns=" bits | same bits through the portable path ",
     )
     text += "\n".join(map(format_row, rows)) + "\n"
     failed = [row for row in rows if row.failure]
