@@ -11,23 +11,47 @@ from tests.processes import run_processes
 
 GPT = Path(__file__).parents[4] / "examples" / "gpt.py"
 STEPS, SEGMENTS = 6, 3
+DIVERGING = """
+import torch
+from torch import nn
+
+
+class Model(nn.Module):
+    def __init__(self, vocabulary):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, 4)
+        self.head = nn.Linear(4, vocabulary)
+
+    def forward(self, tokens):
+        x = self.head(self.embedding(tokens[:, :-1]))
+        return nn.functional.cross_entropy(x.flatten(0, 1), tokens[:, 1:].flatten())
+
+
+def build(vocabulary):
+    model = Model(vocabulary)
+    return model, torch.optim.SGD(model.parameters(), lr=1e30)
+"""
 LAST_WHOLE = "segment-0000000.safetensors"  # before the step in which process 1 fails
+
+
+def compile_task(folder: Path, module: Path, *settings: str) -> list[str]:
+    """The arguments that name a compiled task of four rows, and its steps."""
+    data, spec, store = folder / "data.txt", folder / "task.json", str(folder / "store")
+    data.write_text("the quick brown fox jumps over the lazy dog " * 20)
+    arguments = ["compile", f"{module}:build", "--data", str(data), "--rows", "4", "--seq", "8"]
+    for setting in settings:
+        arguments += ["--set", setting]
+    result = CliRunner().invoke(main, [*arguments, "--store", store, "--out", str(spec)])
+    assert result.exit_code == 0, result.output
+    steps = ["--steps", str(STEPS), "--segments", str(SEGMENTS)]
+    return ["train", str(spec), "--store", store, *steps]
 
 
 @pytest.fixture(scope="module")
 def task(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The arguments that name a compiled task of four rows, and its steps."""
+    """A small GPT."""
     folder = tmp_path_factory.mktemp("task")
-    data, spec, store = folder / "data.txt", folder / "task.json", str(folder / "store")
-    data.write_text("the quick brown fox jumps over the lazy dog " * 20)
-    small = ["--set", "layers=1", "--set", "channels=8", "--set", "heads=2"]
-    arguments = ["compile", f"{GPT}:build", "--data", str(data), "--rows", "4", "--seq", "8"]
-    result = CliRunner().invoke(
-        main, [*arguments, *small, "--store", store, "--out", str(spec)], catch_exceptions=False
-    )
-    assert result.exit_code == 0, result.output
-    steps = ["--steps", str(STEPS), "--segments", str(SEGMENTS)]
-    return ["train", str(spec), "--store", store, *steps]
+    return compile_task(folder, GPT, "layers=1", "channels=8", "heads=2")
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +111,14 @@ def test_train__a_process_differs__nothing_of_it_is_kept(
     assert done.returncode != 0 and f"Error: {message}" in done.stderr
     assert "state root" not in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == left
+
+
+def test_train__diverges__processes_name_the_operator_that_one_names(tmp_path: Path) -> None:
+    module = tmp_path / "model.py"
+    module.write_text(DIVERGING)
+    arguments = [*compile_task(tmp_path, module), "--out", str(tmp_path / "run")]
+    alone = CliRunner(mix_stderr=False).invoke(main, arguments)
+    assert alone.exit_code == 1 and "training diverged: NaN first appears in step" in alone.stderr
+    done = run_processes(2, "offchain.cli", *arguments)
+    assert done.returncode != 0 and alone.stderr.strip() in done.stderr
+    assert not list((tmp_path / "run").iterdir())
