@@ -170,3 +170,13 @@ def test_compute_part__batch_against_itself__one_side_is_gathered() -> None:
     together, part = execute_parts(dot, (x, x), (24, 24), NOTHING, count=2)
     assert torch.equal(together, execute(dot, (x, x), NOTHING, CPU))
     assert part.gathered == (None, 24) and part.period == 16 and dot.kind is Kind.FOLD
+
+
+def test_compute_part__largest_accumulator_that_is_accepted__does_not_overflow() -> None:
+    """Bits and length of (bA-1) + (bB-1) + ceil(log2 K) = 62, every product at its extreme."""
+    length, largest = 2**18, 2**22 - 1
+    x = torch.full((length,), largest, dtype=torch.int32)
+    operand = Operand(Source.INPUT, 0, Dtype.I32, length, View((1,), (0,)))
+    dot = Instruction(Opcode.DOT, Dtype.I64, (1,), (operand, operand), fold=length)
+    together, part = execute_parts(dot, (x, x), (length, length), NOTHING, count=4)
+    assert part.is_partial and int(together) == length * largest**2 > 2**61
