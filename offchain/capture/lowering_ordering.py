@@ -18,7 +18,7 @@ from offchain.capture.lowering_reductions import as_exact_float, fold, normalize
 from offchain.capture.lowering_scatter import find_places
 from offchain.capture.lowering_views import merge, normalize_axis
 from offchain.capture.registry import Unsupported, lowers
-from protocol.types import Dtype
+from protocol.types import Dtype, compute_ceil_log2
 
 aten = torch.ops.aten
 
@@ -129,6 +129,9 @@ def _take_sorted(
     lines = x.permute((*rest, axis))
     kept = x.shape[axis] if count is None else count
     index = find_places(low, _compute_ranks(low, lines, descending), kept)
+    # Every place is taken; the mask lets the program prove how large a position can be.
+    mask = 2 ** compute_ceil_log2(x.shape[axis]) - 1
+    index = low.emit("bitwise_and", index, low.full(mask, Dtype.I32))
     values = low.emit("gather", lines, index, axis=len(rest))
     back = [*range(axis), len(rest), *range(axis, len(rest))]
     return values.permute(back), index.permute(back)

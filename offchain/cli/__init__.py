@@ -11,6 +11,7 @@ import click
 # Verb -> where its command is.
 COMMANDS = {
     "compile": "offchain.cli.compiling:compile_command",
+    "train": "offchain.cli.training:train_command",
     "submit": "offchain.cli.submitting:submit",
     "status": "offchain.cli.tasks:status",
     "attest": "offchain.cli.tasks:attest",

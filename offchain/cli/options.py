@@ -1,6 +1,7 @@
 """Options that several verbs share, and what they open."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,10 +13,13 @@ from offchain.chain.client import Chain
 from offchain.chain.manifest import read_deployment
 from offchain.chain.network import connect
 from offchain.store.artifacts import Store
+from protocol.types import Seed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 HOME = Path(".crux")
+# Odd: of an odd number audits leave out one segment, of an even number two.
+DEFAULT_SEGMENTS = (9, 7, 5, 3, 8, 4, 2, 1)
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -85,6 +89,36 @@ def store_option(function: F) -> F:
         help="Folder or URL (s3, gcs, ipfs ...) of the artifacts.",
     )
     return option(function)
+
+
+def steps_options(function: F) -> F:
+    """--steps and --segments."""
+    for option in (
+        click.option(
+            "--segments",
+            type=click.IntRange(1),
+            help="Committed states; must divide the steps. By default the first of "
+            f"{', '.join(map(str, DEFAULT_SEGMENTS))} that does.",
+        ),
+        click.option("--steps", type=click.IntRange(1), required=True, help="Of the whole run."),
+    ):
+        function = option(function)
+    return function
+
+
+def choose_segments(steps: int, segments: int | None) -> int:
+    """How many segments the steps have. Raises click.UsageError where they do not divide them."""
+    count = segments or next(n for n in DEFAULT_SEGMENTS if steps % n == 0)
+    if steps % count:
+        raise click.UsageError(f"{count} segments do not divide {steps} steps")
+    return count
+
+
+def parse_seed(text: str) -> Seed:
+    """A sampler's seed. Raises click.BadParameter."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise click.BadParameter(f"{text!r}: expected 64 hexadecimal digits", param_hint="--seed")
+    return Seed(bytes.fromhex(text))
 
 
 def json_option(function: F) -> F:

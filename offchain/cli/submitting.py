@@ -1,6 +1,5 @@
 """`crux submit`."""
 
-import re
 import secrets
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,11 +20,14 @@ from offchain.cli.options import (
     DURATION,
     HOME,
     account_option,
+    choose_segments,
     json_option,
     network_options,
     open_chain,
     open_store,
+    parse_seed,
     print_json,
+    steps_options,
     store_option,
 )
 from offchain.cli.spec import Spec, read_spec
@@ -33,9 +35,6 @@ from offchain.offers import Wishes, build_offer, check_offer, compute_audit_fee
 from protocol.pricing import Minimums
 from protocol.types import Seconds, Seed
 from protocol.validation import validate, validate_task
-
-# Odd: of an odd number audits leave out one segment, of an even number two.
-DEFAULT_SEGMENTS = (9, 7, 5, 3, 8, 4, 2, 1)
 
 
 @click.command()
@@ -48,13 +47,7 @@ DEFAULT_SEGMENTS = (9, 7, 5, 3, 8, 4, 2, 1)
 @account_option
 @store_option
 @json_option
-@click.option("--steps", type=click.IntRange(1), required=True, help="Of the whole run.")
-@click.option(
-    "--segments",
-    type=click.IntRange(1),
-    help="Committed states; must divide the steps. By default the first of "
-    f"{', '.join(map(str, DEFAULT_SEGMENTS))} that does.",
-)
+@steps_options
 @click.option("--seed", help="64 hexadecimal digits; random by default.")
 @click.option("--reward", help="Whole tokens; fixed.")
 @click.option("--min-reward", help="Whole tokens; where the auction begins.")
@@ -91,10 +84,8 @@ def submit(
 ) -> None:
     """Post the task that `crux compile` prepared, and escrow its reward and audit budget."""
     spec = read_spec(spec_path)
-    count = segments or next(n for n in DEFAULT_SEGMENTS if steps % n == 0)
-    if steps % count:
-        raise click.UsageError(f"{count} segments do not divide {steps} steps")
-    chosen_seed = _parse_seed(seed)
+    count = choose_segments(steps, segments)
+    chosen_seed = Seed(secrets.token_bytes(32)) if seed is None else parse_seed(seed)
     split = [_parse_share(text) for text in shares]
     rewards = _choose_rewards(wishes.pop("reward"), wishes["min_reward"], wishes["max_reward"])
     # Nobody could work on it otherwise: everything is there and fits the terms.
@@ -180,14 +171,6 @@ def _parse(token: Token, wishes: dict[str, Any]) -> Wishes:
         if values[name] is not None:
             values[name] = token.parse(values[name])
     return Wishes(**values)
-
-
-def _parse_seed(text: str | None) -> Seed:
-    if text is None:
-        return Seed(secrets.token_bytes(32))
-    if not re.fullmatch("[0-9a-fA-F]{64}", text):
-        raise click.BadParameter(f"{text!r}: expected 64 hexadecimal digits", param_hint="--seed")
-    return Seed(bytes.fromhex(text))
 
 
 def _parse_share(text: str) -> Share:

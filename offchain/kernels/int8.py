@@ -65,6 +65,9 @@ def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
         a.device.type == "cpu"
         and a.dim() == b.dim() == 2
         and max(bits_a, bits_b) <= BITS_MAX
+        # Of an axis of one element the strides say nothing, and `torch._int_mm` takes one operand
+        # for its transpose: wrong products without a word.
+        and min(*a.shape, *b.shape) > 1
         and a.shape[1] < LENGTH_MAX
         and a.numel() * b.shape[0] >= PRODUCTS_MIN
         and is_available()

@@ -17,12 +17,21 @@ class DatasetMismatch(ValueError):
 class Batches:
     """A dataset on a device, and the rows of any step."""
 
-    def __init__(self, program: Program, dataset: Dataset, seed: Seed, device: torch.device):
+    def __init__(
+        self,
+        program: Program,
+        dataset: Dataset,
+        seed: Seed,
+        device: torch.device,
+        rows: range | None = None,
+    ):
+        """`rows` are those of a batch that are wanted; all by default."""
         if len(dataset.fields) != len(program.fields):
             raise DatasetMismatch(
                 f"dataset: {len(dataset.fields)} fields, the program reads {len(program.fields)}"
             )
         self.program, self.records, self.seed, self.device = program, dataset.records, seed, device
+        self.rows = rows if rows is not None else range(program.rows)
         self._windows = []
         for field, data in zip(program.fields, dataset.fields):
             length = field.compute_length(dataset.records)
@@ -37,8 +46,7 @@ class Batches:
 
     def get_records(self, step: StepIndex) -> list[int]:
         """The records that the step's rows show."""
-        rows = range(self.program.rows)
-        return [compute_record(self.seed, step, row, self.records) for row in rows]
+        return [compute_record(self.seed, step, row, self.records) for row in self.rows]
 
     def compute(self, step: StepIndex) -> tuple[Tensor, ...]:
         """The step's rows of every field: [rows, *record shape]."""

@@ -48,11 +48,14 @@ class Plan:
         self.device = device
         operators = program.operators
         producers = [tuple(item.producer for item in op.inputs) for op in operators]
-        self._kernels = [compile_operator(code, device) for code in program.microcode]
+        self._kernels = self._compile(program)
         self._producers = producers
         self._constants = self._fold_constants()
         self._kept = {slot.producer for slot in program.slots} | set(program.reported.values())
         self._stages = self._schedule(self._compute_needed())
+
+    def _compile(self, program: Program) -> list[Kernel]:
+        return [compile_operator(code, self.device) for code in program.microcode]
 
     def _fold_constants(self) -> dict[int, Tensor]:
         """Outputs that depend on neither state nor batch."""

@@ -11,7 +11,9 @@ from offchain.kernels.memory import Outside
 from offchain.kernels.reading import TORCH_DTYPES, to_torch
 from offchain.kernels.settings import numeric_settings
 from offchain.runner.batches import Batches
+from offchain.runner.group import Group
 from offchain.runner.plan import Observer, Plan, Tensors, get_device
+from offchain.runner.shared_plan import SharedPlan
 from offchain.runner.strategy import Strategy
 from protocol.execution import Dataset, State
 from protocol.program import Program
@@ -56,14 +58,21 @@ class Stepper:
         device: str = "cpu",
         strategy: Strategy | None = None,
         threads: int | None = None,
+        group: Group | None = None,
     ):
+        """With a group, this process computes its part of every step. Raises UnevenBatch."""
         self.program = program
         self.device = get_device(device)
         self.strategy = strategy or Strategy()
         self.threads = threads
         with numeric_settings(threads):
-            self.plan = Plan(program, self.device)
-            self.batches = Batches(program, dataset, seed, self.device)
+            if group is None:
+                self.plan = Plan(program, self.device)
+                self.batches = Batches(program, dataset, seed, self.device)
+            else:
+                rows = group.compute_rows(program.rows)
+                self.plan = SharedPlan(program, self.device, group)
+                self.batches = Batches(program, dataset, seed, self.device, rows)
 
     def compute_batch(self, step: StepIndex) -> Tensors:
         """The rows that the step trains on."""

@@ -9,6 +9,7 @@ import torch
 
 from offchain.runner.checkpoints import Checkpoints, compute_run_id
 from offchain.runner.commitments import compute_state_root, to_committed
+from offchain.runner.group import Group
 from offchain.runner.plan import Observer, Tensors
 from offchain.runner.step import Stepper, to_device
 from offchain.runner.strategy import Strategy
@@ -56,34 +57,49 @@ def train(
     threads: int | None = None,
     progress: Progress | None = None,
     past_nan: bool = False,
+    group: Group | None = None,
 ) -> Trained:
     """Run all segments, resuming after the last good checkpoint in `folder`.
 
     `past_nan` is for who checks a run: its roots exist whether or not it was worth running.
+    With a group all its processes call this; the first one alone reads and writes the folder.
     Raises Diverged unless `past_nan`; ForeignCheckpoint if the folder is another run's;
-    StateMismatch, NotCanonical or DatasetMismatch if genesis or dataset do not fit the program.
+    StateMismatch, NotCanonical or DatasetMismatch if genesis or dataset do not fit the program;
+    UnevenBatch or RanksDisagree where there are processes that do not fit it or each other.
     """
-    stepper = Stepper(program, dataset, seed, device, strategy, threads)
+    stepper = Stepper(program, dataset, seed, device, strategy, threads, group)
     state = to_device(program, genesis, stepper.device)
     genesis_root = compute_state_root(state)
     run_id = compute_run_id(program, dataset.root, genesis_root, seed, segment_length)
-    checkpoints = Checkpoints(folder, program, run_id)
-    roots, resumed = _resume(checkpoints, segments)
-    if resumed is not None:
-        state = to_device(program, resumed, stepper.device)
+    checkpoints = None
+    roots: list[Root] = []
+    if group is not None:
+        group.check_same("run", run_id)
+    if group is None or group.is_first:
+        checkpoints = Checkpoints(folder, program, run_id)
+        roots, resumed = _resume(checkpoints, segments)
+        if resumed is not None:
+            state = to_device(program, resumed, stepper.device)
+    if group is not None:
+        roots = [Root(root) for root in group.share_digests(roots)]
+        state = tuple(group.share(tensor) for tensor in state)
     for segment in range(len(roots), segments):
         start, first = state, segment * segment_length
         for step in range(first, first + segment_length):
             state, reported = stepper.run_step(state, StepIndex(step))
-            if progress is not None:
+            if progress is not None or group is not None:
                 scalars = {name: float(value) for name, value in reported.items()}
-                progress(step + 1, segments * segment_length, scalars)
+                if progress is not None:
+                    progress(step + 1, segments * segment_length, scalars)
                 if not past_nan and any(isnan(value) for value in scalars.values()):
                     break
         if not past_nan and _has_nan((*state, *reported.values())):
             raise _locate_divergence(stepper, start, first, segment_length)
         roots.append(compute_state_root(state))
-        checkpoints.write(SegmentIndex(segment), state, roots[-1])
+        if group is not None:
+            group.check_same(f"state after segment {segment}", roots[-1])
+        if checkpoints is not None:
+            checkpoints.write(SegmentIndex(segment), state, roots[-1])
     return Trained(tuple(roots), tuple(to_committed(tensor) for tensor in state))
 
 

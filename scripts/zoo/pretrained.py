@@ -58,7 +58,8 @@ class Speech(nn.Module):
         return self.model(input_features=x, labels=y).loss
 
 
-def _without_dropout(config: Any) -> Any:
+def without_dropout(config: Any) -> Any:
+    """The configuration with every probability of dropout at 0."""
     for name in list(vars(config)):
         if ("drop" in name or name.endswith("pdrop")) and isinstance(getattr(config, name), float):
             setattr(config, name, 0.0)
@@ -67,7 +68,7 @@ def _without_dropout(config: Any) -> Any:
 
 def _language(name: str, model: str, config: str, **settings: Any) -> Entry:
     def build() -> nn.Module:
-        made = _without_dropout(getattr(transformers, config)(**settings))
+        made = without_dropout(getattr(transformers, config)(**settings))
         return Language(getattr(transformers, model)(made))
 
     return Entry(name, "transformers", build, make_tokens(VOCABULARY, LENGTH, ROWS))
@@ -75,7 +76,7 @@ def _language(name: str, model: str, config: str, **settings: Any) -> Entry:
 
 def _image(name: str, model: str, config: str, **settings: Any) -> Entry:
     def build() -> nn.Module:
-        made = _without_dropout(getattr(transformers, config)(**settings, num_labels=CLASSES))
+        made = without_dropout(getattr(transformers, config)(**settings, num_labels=CLASSES))
         return Image(getattr(transformers, model)(made))
 
     return Entry(name, "transformers", build, make_images(CLASSES, SIZE, 3, ROWS))
@@ -88,7 +89,7 @@ def _build_whisper() -> nn.Module:
         decoder_ffn_dim=32, num_mel_bins=8, max_source_positions=8, max_target_positions=16,
         decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None, **_IDS,
     )  # fmt: skip
-    return Speech(transformers.WhisperForConditionalGeneration(_without_dropout(config)))
+    return Speech(transformers.WhisperForConditionalGeneration(without_dropout(config)))
 
 
 def _make_speech(generator: torch.Generator) -> Batch:

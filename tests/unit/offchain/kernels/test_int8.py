@@ -43,6 +43,25 @@ def test_matmul__random_layouts__equals_float64(
     assert used >= 12
 
 
+@pytest.mark.parametrize("shape", [(256, 1, 6), (1, 5, 6), (7, 5, 1), (1, 1, 1), (2, 2, 2)])
+@pytest.mark.parametrize("columns", [(False, False), (True, False), (False, True), (True, True)])
+def test_exact_matmul__axes_of_one_element__equals_float64(
+    shape: tuple[int, int, int], columns: tuple[bool, bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    m, k, n = shape
+    rng = np.random.default_rng(0)
+    a, b = (
+        torch.from_numpy(make_floats(rng, rows * k, "plain")).reshape(k, rows).T
+        if by_columns
+        else torch.from_numpy(make_floats(rng, rows * k, "plain")).reshape(rows, k)
+        for rows, by_columns in zip((m, n), columns)
+    )
+    assert int8.is_usable(a, b, 15, 15) == (shape == (2, 2, 2) and int8.is_available())
+    result = fused.exact_matmul(a, b, 15, 15)
+    monkeypatch.setattr(int8, "is_usable", lambda *_: False)
+    assert is_same(result, fused.exact_matmul(a, b, 15, 15))
+
+
 def test_compute_digits__maximum_out_of_range__is_left_to_float64() -> None:
     for value in (2.0**-61, 2.0**61, float("inf"), float("nan")):
         assert int8.compute_digits(torch.tensor([[1.0, value], [value, 0.0]]), 15) is None
