@@ -52,6 +52,22 @@ class Data:
         )
         return replace(self, dataset=Dataset(cut, kept))
 
+    def get_rows(self, name: str, records: Iterable[int]) -> Array:
+        """A field of these records: [records, *shape of one]."""
+        spec, flat = self.fields[name], self.dataset.fields[list(self.fields).index(name)]
+        size, stride = _compute_size(spec.record_shape), spec.stride
+        rows = [flat[r * stride : r * stride + size] for r in records]
+        return np.stack(rows).reshape(-1, *spec.record_shape)
+
+    def find_extremes(self) -> list[int]:
+        """Records with the smallest and the largest number of each field of integers."""
+        found = [0]
+        for spec, flat in zip(self.fields.values(), self.dataset.fields):
+            if flat.dtype == np.int32:
+                places = (int(flat.argmin()), int(flat.argmax()))
+                found += [min(p // spec.stride, self.dataset.records - 1) for p in places]
+        return sorted(set(found))
+
 
 def _compute_size(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape, dtype=np.int64))
