@@ -127,8 +127,8 @@ def compile_task(
     try_forward(module, {name: x[:part] for name, x in batch.items()})
     # A label or token that the module has no place for is rarely in the first batch.
     extremes = data.find_extremes()
-    for start in range(0, len(extremes), part):
-        try_forward(module, _get_rows(data, list(islice(cycle(extremes), start, start + part))))
+    for first in range(0, len(extremes), part):
+        try_forward(module, _get_rows(data, list(islice(cycle(extremes), first, first + part))))
 
     def capture_step(module: nn.Module, optimizer: Optimizer) -> Captured:
         return capture(

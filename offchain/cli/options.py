@@ -1,6 +1,7 @@
 """Options that several verbs share, and what they open."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from offchain.chain.client import Chain
 from offchain.chain.manifest import read_deployment
 from offchain.chain.network import connect
 from offchain.store.artifacts import Store
+from protocol.types import Seed
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -113,6 +115,13 @@ def open_chain(
 def open_store(url: str) -> Store:
     """The store at that folder or URL. Raises StoreError."""
     return Store(url)
+
+
+def parse_seed(text: str) -> Seed:
+    """A sampler's seed. Raises `click.BadParameter`."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
+        raise click.BadParameter(f"{text!r}: expected 64 hexadecimal digits", param_hint="--seed")
+    return Seed(bytes.fromhex(text))
 
 
 def print_json(document: Any) -> None:

@@ -1,6 +1,5 @@
 """`crux submit`."""
 
-import re
 import secrets
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -25,6 +24,7 @@ from offchain.cli.options import (
     network_options,
     open_chain,
     open_store,
+    parse_seed,
     print_json,
     store_option,
 )
@@ -94,7 +94,7 @@ def submit(
     count = segments or next(n for n in DEFAULT_SEGMENTS if steps % n == 0)
     if steps % count:
         raise click.UsageError(f"{count} segments do not divide {steps} steps")
-    chosen_seed = _parse_seed(seed)
+    chosen_seed = Seed(secrets.token_bytes(32)) if seed is None else parse_seed(seed)
     split = [_parse_share(text) for text in shares]
     rewards = _choose_rewards(wishes.pop("reward"), wishes["min_reward"], wishes["max_reward"])
     # Nobody could work on it otherwise: everything is there and fits the terms.
@@ -180,14 +180,6 @@ def _parse(token: Token, wishes: dict[str, Any]) -> Wishes:
         if values[name] is not None:
             values[name] = token.parse(values[name])
     return Wishes(**values)
-
-
-def _parse_seed(text: str | None) -> Seed:
-    if text is None:
-        return Seed(secrets.token_bytes(32))
-    if not re.fullmatch("[0-9a-fA-F]{64}", text):
-        raise click.BadParameter(f"{text!r}: expected 64 hexadecimal digits", param_hint="--seed")
-    return Seed(bytes.fromhex(text))
 
 
 def _parse_share(text: str) -> Share:

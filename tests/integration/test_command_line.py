@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 
@@ -228,7 +229,10 @@ def test_crux__a_user_s_own_module_and_arrays__come_back(terminal, chain):
         *("--clip-norm", "1", "--rows", "8", "--out", spec),
     )
     assert compiled.exit_code == 0, compiled.output + compiled.stderr
-    posted = terminal.run("submit", spec, "--account", "test:0", "--steps", "6", "--reward", "5")
+    seed = ("--seed", "2f" * 32)
+    posted = terminal.run(
+        *("submit", spec, "--account", "test:0", "--steps", "6", "--reward", "5"), *seed
+    )
     assert posted.exit_code == 0, posted.stderr
     register(terminal, "worker", 1)
     early = terminal.run("curve", "1")
@@ -255,6 +259,13 @@ def test_crux__a_user_s_own_module_and_arrays__come_back(terminal, chain):
     module = call_builder(load_builder(f"{folder / 'mine.py'}:build"), {}).module
     module.load_state_dict(load_file(weights), strict=True)
     assert module[1].num_batches_tracked == 6
+
+    # A trial on one's own machine is the same run, bit for bit.
+    trial = folder / "trial.safetensors"
+    assert terminal.run("train", spec, "--steps", "6", "--out", str(trial), *seed).exit_code == 0
+    trained, fetched_tensors = load_file(trial), load_file(weights)
+    assert trained.keys() == fetched_tensors.keys()
+    assert all(torch.equal(trained[name], fetched_tensors[name]) for name in trained)
 
     (note,) = (folder / "store" / "notes").glob("*.curve")
     note.write_text("lies")
