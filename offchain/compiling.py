@@ -72,7 +72,7 @@ class Task:
         program, dataset = self.captured.program, self.data.dataset
         roots = save_bundle(store, program, self.captured.genesis, dataset, advance)
         layout = compute_layout(self.module, program.slots)
-        put_note(store, LAYOUT, roots.program, encode_layout(layout))
+        put_note(store, LAYOUT, roots.program, encode_layout(layout, program.slots))
         for suffix, content in self.data.files.items():
             write_atomically(path.with_suffix(suffix), partial(Path.write_bytes, data=content))
         spec = Spec(roots.program, roots.genesis, roots.dataset, dataset.records)

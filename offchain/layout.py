@@ -4,7 +4,7 @@ The program knows one slot for each tensor; a `state_dict` names tied tensors tw
 buffers that are not persistent, and keeps integers in types of its own.
 """
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from protocol.types import Array
 
 # Slots that are no tensors of the module: capture names them so.
 OTHER_SLOTS = ("optimizer.", "constant.", "schedule.")
+NAMES_MAX = 2**4  # = 16: of one tensor, which is written under each
 _KINDS = {"f": ("float32",), "i": ("bool", "uint8", "int8", "int16", "int32", "int64")}
 
 
@@ -55,22 +56,34 @@ def guess_layout(slots: Sequence[Slot]) -> Layout:
     }
 
 
-def encode_layout(layout: Layout) -> bytes:
-    """As JSON."""
-    return json.dumps({name: [item.slot, item.dtype] for name, item in layout.items()}).encode()
+def encode_layout(layout: Layout, slots: Sequence[Slot]) -> bytes:
+    """A line for each name: its type, the number of its slot, the name.
+
+    No JSON: what comes from outside must not be able to nest.
+    """
+    numbers = {slot.name: number for number, slot in enumerate(slots)}
+    lines = [
+        f"{item.dtype} {numbers[item.slot]} {name.encode('unicode_escape').decode()}\n"
+        for name, item in layout.items()
+    ]
+    return "".join(lines).encode()
 
 
 def decode_layout(data: bytes, slots: Sequence[Slot]) -> Layout:
     """The layout in a note. Raises `MalformedLayout` unless it fits these slots."""
-    kinds = {slot.name: slot.dtype.numpy.kind for slot in slots}
+    layout: dict[str, Entry] = {}
     try:
-        document = json.loads(data)
-        layout = {name: Entry(slot, dtype) for name, (slot, dtype) in document.items()}
-        fits = all(item.dtype in _KINDS[kinds[item.slot]] for item in layout.values())
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        for line in data.decode("ascii").splitlines():
+            dtype, number, name = line.split(" ", 2)
+            slot = slots[int(number)]
+            if dtype not in _KINDS[slot.dtype.numpy.kind]:
+                raise ValueError(f"{dtype} of slot {slot.name!r}")
+            layout[name.encode().decode("unicode_escape")] = Entry(slot.name, dtype)
+    except (ValueError, IndexError) as error:
         raise MalformedLayout(f"layout: {type(error).__name__}: {error}") from error
-    if not fits:
-        raise MalformedLayout("layout: a type that its slot cannot have")
+    most = max(Counter(item.slot for item in layout.values()).values(), default=0)
+    if most > NAMES_MAX:
+        raise MalformedLayout(f"layout: {most} names of one tensor, limit {NAMES_MAX}")
     return layout
 
 
@@ -78,5 +91,5 @@ def arrange(state: State, slots: Sequence[Slot], layout: Layout) -> dict[str, Ar
     """The `state_dict`: tensors under the module's own names, in its own types."""
     tensors = dict(zip((slot.name for slot in slots), state))
     return {
-        name: np.array(tensors[item.slot], item.dtype, order="C") for name, item in layout.items()
+        name: np.asarray(tensors[item.slot], item.dtype, order="C") for name, item in layout.items()
     }

@@ -1,6 +1,7 @@
 """`crux curve`: a run's losses and throughput, as its worker states them or computed again."""
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,11 @@ def curve_command(
     words = RECOMPUTED if recompute else STATED
     write_curve(curve, rows, f"task {task_id} ({'recomputed' if recompute else words})", csv, svg)
     if as_json:
-        points = [{"step": p.step, "seconds": p.seconds, "loss": p.loss} for p in curve]
+        points = [
+            # JSON knows no NaN.
+            {"step": p.step, "seconds": p.seconds, "loss": p.loss if isfinite(p.loss) else None}
+            for p in curve
+        ]
         print_json({"task": task_id, "proved": recompute, "rows": rows, "points": points})
         return
     show_curve(curve, rows)

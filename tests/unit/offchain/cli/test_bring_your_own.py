@@ -347,5 +347,5 @@ def test_train__no_task__names_the_file(folder):
 def test_train__without_a_layout__slots_own_names(folder):
     check_good(folder.compile(MLP, folder.save_points(), *SGD))
     for note in (folder.path / "store" / "notes").iterdir():
-        note.write_text('{"a": ["0.weight", "complex64"]}')
+        note.write_text("complex64 0 a")
     assert set(load_numpy(folder.train())) >= {"0.weight", "1.running_mean"}
