@@ -27,6 +27,7 @@ def read_saved_dataset(path: Path, window: int | None = None) -> Data:
         splits = ", ".join(sorted(child.parent.name for child in path.glob(f"*/{STATE}")))
         raise UnusableData(f"{path}: holds several splits; name one of them: {splits}")
     arrow = import_optional("pyarrow", "pyarrow", f"{path}: reading a saved dataset")
+    import_optional("pyarrow.compute", "pyarrow", f"{path}: reading a saved dataset")
     try:
         state = json.loads((path / STATE).read_text())
         files = [path / item["filename"] for item in state["_data_files"]]
