@@ -15,6 +15,7 @@ import copy
 import dataclasses
 import importlib.util
 import inspect
+import linecache
 import random
 import sys
 import traceback
@@ -79,6 +80,7 @@ def load_builder(target: str) -> Builder:
         raise BadBuilder(f"{path}: not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module  # dataclasses look their module up
+    linecache.checkcache()  # messages quote the file as it is now
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.insert(0, folder)  # for its neighbours, as when Python runs the file
@@ -128,6 +130,11 @@ def _sort(name: str, parts: tuple[Any, ...]) -> Built:
     if not parts or not isinstance(parts[0], nn.Module):
         kind = type(parts[0]).__name__ if parts else "nothing"
         raise BadBuilder(f"{name}: must return {RESULTS}; the first is {kind}")
+    if hasattr(parts[0], "_orig_mod"):
+        raise BadBuilder(f"{name}: returns what torch.compile made; return the module itself")
+    for tensor_name, tensor in parts[0].named_parameters():
+        if nn.parameter.is_lazy(tensor):
+            raise BadBuilder(f"{name}: {tensor_name} has no shape yet; run the module once")
     found: dict[str, Any] = {}
     for part in parts[1:]:
         if part is None:
@@ -187,8 +194,9 @@ def wire(built: Built, fields: list[str]) -> Wiring:
     if missing and not module and len(needed) == 1 and (has_loss or len(fields) == 1):
         module, missing = {fields[0]: needed[0]}, []
     if missing or not module:
+        taken = ", ".join((*needed, *optional)) or "no argument by name"
         raise WrongFields(
-            f"forward of {type(built.module).__name__} takes {', '.join((*needed, *optional))}; "
+            f"forward of {type(built.module).__name__} takes {taken}; "
             f"the data has {', '.join(fields)}"
         )
     if built.loss is None:

@@ -151,8 +151,9 @@ def check_passed(check: SelfCheck) -> None:
     if not check.is_good:
         name, difference = check.worst
         raise SelfCheckFailed(
-            f"self-check: after one step {name} differs from PyTorch's by {difference:.0%} of its "
-            f"step, the loss by {check.loss:.1%}; the program is not what the module computes"
+            f"self-check: after one step {name or 'nothing'} differs from PyTorch's by "
+            f"{difference:.0%} of its step, the loss by {check.loss:.1%}; the program is not what "
+            "the module computes"
         )
 
 
@@ -173,9 +174,11 @@ def try_forward(module: nn.Module, batch: dict[str, Tensor]) -> None:
     module = copy.deepcopy(module)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            module(**batch)
+            result = module(**batch)
         except Exception as error:  # the user's own code
             raise ModuleFails(f"the module fails on the data: {describe(error)}") from error
+    if isinstance(result, Tensor) and not bool(result.isfinite().all()):
+        raise ModuleFails("the loss is not finite, in PyTorch too; the data or the module has NaN")
 
 
 def _choose_optimizer(

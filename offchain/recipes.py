@@ -5,6 +5,7 @@ Only literals are understood: a recipe is data, nothing in it is executed.
 
 import ast
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -47,7 +48,14 @@ def parse_call(text: str, what: str) -> tuple[str, dict[str, Any]]:
         raise wrong from error
     if None in (item.arg for item in tree.keywords) or len(values) < len(tree.keywords):
         raise wrong  # **more, or a name twice
+    for key, value in values.items():
+        if not all(map(_is_finite, value if isinstance(value, tuple | list) else [value])):
+            raise BadRecipe(f"{what} {text!r}: {key} is not finite")
     return tree.func.id, values
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def build_optimizer(text: str, module: nn.Module, groups: tuple[str, ...] = ()) -> Optimizer:
@@ -79,7 +87,7 @@ def build_optimizer(text: str, module: nn.Module, groups: tuple[str, ...] = ()) 
         raise BadRecipe(f"optimizer {name}: no parameter of the module requires a gradient")
     try:
         optimizer: Optimizer = kind(lists, **arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # torch.optim checks little of what it is given
         raise BadRecipe(f"optimizer {text!r}: {error}") from error
     return optimizer
 

@@ -107,10 +107,18 @@ def curve_command(
 
 def write_curve(curve: Curve, rows: int, title: str, csv: Path | None, svg: Path | None) -> None:
     """Write the files that were asked for, each whole or not at all."""
-    for path, text in ((csv, encode_curve(curve)), (svg, plot_curve(curve, rows, title))):
+    for path, text in ((csv, _format_table(curve, rows)), (svg, plot_curve(curve, rows, title))):
         if path is not None:
             write_atomically(path, _get_writer(text))
             click.echo(f"{path}: {len(curve):,} steps", err=True)
+
+
+def _format_table(curve: Curve, rows: int) -> str:
+    """The published table and a column of speeds."""
+    header, *lines = encode_curve(curve).splitlines()
+    speeds = [f"{rows / p.seconds:.6g}" if p.seconds > 0 else "" for p in curve]
+    table = [f"{line},{speed}" for line, speed in zip(lines, speeds)]
+    return "\n".join([f"{header},records_per_second", *table, ""])
 
 
 def show_curve(curve: Curve, rows: int) -> None:

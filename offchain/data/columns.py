@@ -17,6 +17,7 @@ import torch
 from offchain.capture import FieldSpec
 from offchain.data.errors import UnusableData
 from offchain.store.artifacts import check_canonical
+from offchain.store.errors import NonCanonicalNan
 from protocol.execution import Dataset
 from protocol.types import Array
 
@@ -76,7 +77,7 @@ def _compute_size(shape: tuple[int, ...]) -> int:
 def build_data(arrays: Mapping[str, Array], source: Path, window: int | None, **more: Any) -> Data:
     """Arrays whose first axis counts records; with a window, streams that it slides over.
 
-    Raises `UnusableData`, NonCanonicalNan.
+    Raises `UnusableData`.
     """
     if not arrays:
         raise UnusableData(f"{source}: holds no arrays")
@@ -129,13 +130,16 @@ def check_dtype(dtype: np.dtype, what: str) -> None:
 
 
 def convert(array: Array, what: str) -> Array:
-    """The array flat, as float32 or int32. Raises `UnusableData`, NonCanonicalNan."""
+    """The array flat, as float32 or int32. Raises `UnusableData`."""
     wanted = np.dtype(np.float32 if array.dtype.kind == "f" else np.int32)
     if array.dtype == wanted and array.flags.c_contiguous:
         flat: Array = array.reshape(-1)
     else:
         flat = collect(_convert_blocks(array, wanted, what), wanted)
-    check_canonical(flat, what)
+    try:
+        check_canonical(flat, what)
+    except NonCanonicalNan as error:
+        raise UnusableData(f"{error}; save numpy.nan_to_num(array), or numpy.nan") from error
     return flat
 
 

@@ -71,6 +71,8 @@ def test_call_builder__arguments__settings_before_what_the_data_knows():
         (lambda: (Plain(), 3), {}, "one is int"),
         (lambda: (Plain(), len, len), {}, "one is builtin"),
         (lambda: (Plain(), nn.PReLU()), {}, "the loss has parameters of its own"),
+        (lambda: torch.compile(Plain()), {}, "torch.compile made; return the module itself"),
+        (lambda: nn.LazyLinear(3), {}, "weight has no shape yet; run the module once"),
         (lambda wide: Plain(), {}, "nothing is known for argument 'wide'; --set gives it"),
         (lambda: Plain(), {"wide": 1}, "does not take 'wide'"),
         (lambda: 1 / 0, {}, "ZeroDivisionError: division by zero at test_builders.py"),

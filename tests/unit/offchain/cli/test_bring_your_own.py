@@ -153,7 +153,7 @@ def test_train__curve__is_written_as_table_and_picture(folder):
     csv, svg = folder.path / "c.csv", folder.path / "c.svg"
     folder.train("--csv", str(csv), "--svg", str(svg))
     header, *lines = csv.read_text().splitlines()
-    assert header == "step,seconds,loss"
+    assert header == "step,seconds,loss,records_per_second"
     assert [line.split(",")[0] for line in lines] == ["1", "2", "3"]
     assert svg.read_text().startswith("<svg")
 
@@ -267,6 +267,7 @@ def alter(before: str, after: str) -> str:
         (alter("width)", "width, dtype=torch.complex64)"), SGD, "0.weight: torch.complex64"),
         (alter(LINEAR, "nn.Linear(5, width)"), SGD, "the module fails on the data: Runtime"),
         (alter("width, 3)", "width, 2)"), SGD, "the module fails on the data: Index"),
+        (alter("nn.ReLU()", "nn.Threshold(0, float('nan'))"), SGD, "the loss is not finite, in Py"),
         (alter("nn.Cross", "nn.Crass"), SGD, "AttributeError"),
         (alter(LOSS, "torch.optim.SGD(model.parameters(), lr=1)"), (), "forward of Sequential"),
         (alter("Loss()", "Loss(reduction='none')"), SGD, "loss: torch.float32 of shape (4,)"),
@@ -295,7 +296,9 @@ class Model(nn.Module):
 
 
 def build():
-    return Model(), nn.CrossEntropyLoss()
+    model = nn.Sequential()
+    model.body = nn.Sequential(Model())
+    return model, nn.CrossEntropyLoss()
 """
 
 
@@ -309,9 +312,9 @@ def build():
         ("x = x.lgamma()", "the instruction set cannot express it"),
     ],
 )
-def test_compile__what_no_program_does__names_operator_line_and_a_way(folder, line, said):
+def test_compile__what_no_program_does__names_operator_place_and_a_way(folder, line, said):
     result = folder.compile(FORWARD.replace("{line}", line), folder.save_points(), *SGD)
-    check_refused(folder, result, "aten.", "mine.py:12", line, said)
+    check_refused(folder, result, "aten.", "mine.py:12 body.0: ", line, said)
     assert result.stderr.count("\n") == 1
 
 

@@ -97,6 +97,10 @@ def test_read_data__held_out__is_left_out_at_the_end(tmp_path):
         (np.array(["a", "b"]), "encode it as numbers first"),
         (np.array([2**31, 0]), "int64 with values from 0 to 2147483648, which do not fit 32 bits"),
         (np.float32(1), "a single number; the first axis counts records"),
+        (
+            np.array([0, 0x7FC00001], np.uint32).view(np.float32),
+            "element 1 is NaN 0x7fc00001; save",
+        ),
         (X[:0], "0 records, at least 1 is needed"),
     ],
 )
