@@ -19,12 +19,12 @@ from offchain.capture.schedules import SCHEDULES, Schedule
 RECIPE_LENGTH_MAX = 2**10
 # What concerns how PyTorch computes, which capture decides.
 _HIDDEN = {"params", "foreach", "fused", "capturable", "differentiable", "kwargs"}
+# They decide by values, keep lists or compute in bfloat16.
+_UNCAPTURABLE = {"Optimizer", "LBFGS", "SparseAdam", "Adafactor", "Muon"}
 _OPTIMIZERS: dict[str, Any] = {
     name.lower(): kind
     for name, kind in vars(torch.optim).items()
-    if isinstance(kind, type)
-    and issubclass(kind, Optimizer)
-    and kind not in (Optimizer, torch.optim.LBFGS, torch.optim.SparseAdam)
+    if isinstance(kind, type) and issubclass(kind, Optimizer) and name not in _UNCAPTURABLE
 }
 
 

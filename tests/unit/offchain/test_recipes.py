@@ -82,6 +82,7 @@ def test_build_optimizer__groups__first_pattern_counts():
     [
         ("adamm(lr=1)", (), "optimizer 'adamm': not one of adadelta, "),
         ("lbfgs(lr=1)", (), "not one of"),
+        ("muon(lr=1)", (), "not one of"),
         ("adamw(rate=1)", (), "does not take 'rate'; it takes amsgrad, betas, eps, lr"),
         ("adamw(lr=-1)", (), "Invalid learning rate"),
         ("adamw(lr='fast')", (), 'optimizer "adamw'),

@@ -352,3 +352,40 @@ def test_train__without_a_layout__slots_own_names(folder):
     for note in (folder.path / "store" / "notes").iterdir():
         note.write_text("complex64 0 a")
     assert set(load_numpy(folder.train())) >= {"0.weight", "1.running_mean"}
+
+
+def test_compile__tokenizer__is_kept_beside_the_task(folder):
+    package = pytest.importorskip("tokenizers")
+    words = {"[UNK]": 0, "the": 1, "fox": 2}
+    made = package.Tokenizer(package.models.WordLevel(words, unk_token="[UNK]"))
+    made.pre_tokenizer = package.pre_tokenizers.Whitespace()
+    made.save(str(folder.path / "words.json"))
+    data = folder.path / "data.txt"
+    data.write_text("the quick brown fox\n" * 20)
+    extra = ("--seq", "4", "--tokenizer", str(folder.path / "words.json"))
+    check_good(folder.compile(TIED, data, *SGD, *extra))
+    kept = folder.path / "task.tokenizer.json"
+    assert kept.read_bytes() == (folder.path / "words.json").read_bytes()
+    assert json.loads((folder.path / "task.crux").read_text())["notes"]["vocabulary"] == 3
+
+
+def test_compile__saved_dataset_and_image_folder__train(folder):
+    arrow, image = pytest.importorskip("pyarrow"), pytest.importorskip("PIL.Image")
+    saved = folder.path / "saved"
+    saved.mkdir()
+    x = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    table = arrow.table({"x": arrow.array(x.tolist(), arrow.list_(arrow.float32())), "y": [0] * 12})
+    with arrow.OSFile(str(saved / "data.arrow"), "wb") as file:
+        with arrow.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
+    (saved / "state.json").write_text('{"_data_files": [{"filename": "data.arrow"}]}')
+    check_good(folder.compile(MLP, saved, *SGD))
+    folder.train()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 3, 3, 3), np.uint8)
+    for name, pictures in zip(("cat", "dog"), pixels):
+        (folder.path / "images" / name).mkdir(parents=True)
+        for number, picture in enumerate(pictures):
+            image.fromarray(picture).save(folder.path / "images" / name / f"{number}.png")
+    source = MLP.replace("nn.Linear(4, width)", "nn.Flatten(), nn.Linear(27, width)")
+    check_good(folder.compile(source, folder.path / "images", *SGD))
+    folder.train()
