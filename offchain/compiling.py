@@ -171,10 +171,9 @@ def try_forward(module: nn.Module, batch: dict[str, Tensor]) -> None:
 
     Raises `ModuleFails`.
     """
-    module = copy.deepcopy(module)
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         try:
-            result = module(**batch)
+            result = copy.deepcopy(module)(**batch)
         except Exception as error:  # the user's own code
             raise ModuleFails(f"the module fails on the data: {describe(error)}") from error
     if isinstance(result, Tensor) and not bool(result.isfinite().all()):
