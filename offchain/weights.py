@@ -1,24 +1,21 @@
 """What a submitter gets for its money: the trained weights, verified against the chain."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from offchain.chain.client import Chain
 from offchain.chain.records import Claim, TaskId, TaskStatus
+from offchain.layout import Layout, MalformedLayout, arrange, decode_layout, guess_layout
 from offchain.store.artifacts import Store
-from offchain.store.weights import save_state
-from protocol.program import Program, Slot
-
-# Slots that are no tensors of the module: capture names them so.
-OTHER_SLOTS = ("optimizer.", "constant.")
+from offchain.store.errors import StoreError
+from offchain.store.notes import LAYOUT, get_note
+from offchain.store.weights import save_tensors
+from protocol.execution import State
+from protocol.program import Program
 
 
 class NotFinished(ValueError):
     """The task has no accepted result yet."""
-
-
-def is_weight(slot: Slot) -> bool:
-    """Whether a slot is a parameter or buffer of the module, under its name in `state_dict`."""
-    return not slot.name.startswith(OTHER_SLOTS)
 
 
 def fetch_weights(chain: Chain, store: Store, task_id: TaskId, path: Path) -> Program:
@@ -39,11 +36,23 @@ def fetch_claimed_weights(chain: Chain, store: Store, claim: Claim, path: Path) 
     """The same of any claim, accepted or not. Raises ChainError, StoreError."""
     program = store.get_program(chain.escrow.get_terms(claim.task_id).program_root)
     state = store.get_state(claim.final_state_root, program.slots)
-    kept = [(slot, tensor) for slot, tensor in zip(program.slots, state) if is_weight(slot)]
-    save_state(
-        path,
-        tuple(tensor for _, tensor in kept),
-        [slot for slot, _ in kept],
-        {"task": str(claim.task_id), "state_root": claim.final_state_root.hex()},
-    )
+    metadata = {"task": str(claim.task_id), "state_root": claim.final_state_root.hex()}
+    save_module_weights(path, store, program, state, metadata)
     return program
+
+
+def save_module_weights(
+    path: Path, store: Store, program: Program, state: State, metadata: Mapping[str, str]
+) -> None:
+    """Write what the module's `load_state_dict` takes. Raises StoreError."""
+    tensors = arrange(state, program.slots, find_layout(store, program))
+    # Other programs ask for a `format` before they read a file.
+    save_tensors(path, tensors, {"format": "pt", **metadata})
+
+
+def find_layout(store: Store, program: Program) -> Layout:
+    """The layout that was noted at compile; without a good one, the slots' own names."""
+    try:
+        return decode_layout(get_note(store, LAYOUT, program.root), program.slots)
+    except (StoreError, MalformedLayout):
+        return guess_layout(program.slots)

@@ -14,6 +14,7 @@ from pathlib import Path
 from offchain.chain.lottery import Stretch
 from offchain.chain.records import Terms
 from offchain.runner.checkpoints import Checkpoints, compute_run_id
+from offchain.runner.curve import Curve, CurveLog
 from offchain.runner.evidence import Evidence
 from offchain.runner.speed import Speed, measure_speed
 from offchain.runner.step import Stepper, to_device
@@ -116,6 +117,7 @@ class Bench:
         Raises Diverged, unless `past_nan`, besides what `load` raises.
         """
         bundle = self.load(terms)
+        log = self._get_curve_log(terms)
         return train(
             bundle.program,
             bundle.dataset,
@@ -127,9 +129,13 @@ class Bench:
             device=self.device,
             strategy=self._get_strategy(bundle.program),
             threads=self.threads,
-            progress=progress,
+            progress=log.watch(progress),
             past_nan=past_nan,
         )
+
+    def get_curve(self, terms: Terms) -> Curve:
+        """Losses and times of the run that `train` made."""
+        return self._get_curve_log(terms).read()
 
     def get_evidence(self, terms: Terms) -> Evidence:
         """Answers about the run that `train` made. Raises what `load` raises."""
@@ -160,6 +166,9 @@ class Bench:
     def _get_checkpoints(self, terms: Terms) -> Checkpoints:
         program = self.load(terms).program
         return Checkpoints(self._get_folder(terms), program, _compute_run_id(terms, program))
+
+    def _get_curve_log(self, terms: Terms) -> CurveLog:
+        return CurveLog(self._get_folder(terms) / "curve.csv")
 
     def _get_folder(self, terms: Terms) -> Path:
         words = (

@@ -25,9 +25,11 @@ from offchain.agents.worker_policy import Known, WorkerPolicy, find_misfit
 from offchain.chain.client import Chain
 from offchain.chain.records import ClaimId, TaskStatus, compute_digest
 from offchain.chain.registry import Role
+from offchain.runner.curve import encode_curve
 from offchain.runner.speed import Speed
 from offchain.runner.training import Progress
 from offchain.store.errors import StoreError
+from offchain.store.notes import CURVE, put_note
 from protocol import moves
 from protocol.merkle import compute_vector_root, compute_vector_tree
 from protocol.strategy import compute_worker_move
@@ -149,10 +151,19 @@ class Worker(Agent):
         # between are not, and neither are their roots: auditors could copy them.
         final_root = self.bench.store.put_state(trained.state)
         assert final_root == trained.roots[-1], "the stored state is not the claimed one"
+        self._publish_curve(view, tree.root)
         digest = compute_digest(view.task.submitter, view.terms, view.offer, view.shares)
         path = tree.get_path(len(trained.roots) - 1)
         self.chain.escrow.claim(view.task.id, digest, tree.root, final_root, path)
         log.info("task %d: claimed", view.task.id)
+
+    def _publish_curve(self, view: TaskView, claim_root: Root) -> None:
+        """Losses and times, a courtesy that no claim waits for."""
+        try:
+            curve = encode_curve(self.bench.get_curve(view.terms))
+            put_note(self.bench.store, CURVE, claim_root, curve.encode())
+        except (StoreError, OSError) as error:
+            log.warning("task %d: its curve is not published: %s", view.task.id, error)
 
     def _publish(self, view: ClaimView, segments: tuple[int, ...]) -> None:
         tree = self.bench.get_evidence(view.terms).claim_tree()

@@ -96,10 +96,7 @@ def capture(
         name: torch.zeros((rows, *spec.record_shape), dtype=spec.dtype)
         for name, spec in fields.items()
     }
-    program_fields = tuple(
-        Field(name, get_dtype(spec.dtype), tuple(spec.record_shape), spec.stride)
-        for name, spec in fields.items()
-    )
+    program_fields = build_fields(fields)
     moments = materialize_state(traced_optimizer)
     if isinstance(schedule, LRScheduler):
         schedule = get_schedule(schedule)
@@ -107,6 +104,14 @@ def capture(
     trace = trace_step(traced_module, traced_optimizer, moments, batch, training)
     draft, slots = lower_sharing_slots(trace, seed)
     return _assemble(draft, slots, program_fields, rows, chosen)
+
+
+def build_fields(fields: Mapping[str, FieldSpec]) -> tuple[Field, ...]:
+    """The fields of the program. Raises UnsupportedDtype."""
+    return tuple(
+        Field(name, get_dtype(spec.dtype), tuple(spec.record_shape), spec.stride)
+        for name, spec in fields.items()
+    )
 
 
 def _assemble(

@@ -103,7 +103,9 @@ class Lowering:
         if node.target is operator.getitem:
             return self._resolve(node.args[0])[node.args[1]]
         if any(not isinstance(n, int) for r in _get_results(node) for n in r.shape):
-            raise UnsupportedOperator(_describe(node, "its result has no fixed shape"))
+            raise UnsupportedOperator(
+                _describe(node, "its result has no fixed shape; torch.where keeps the shape")
+            )
         if _get_results(node) and all(r.numel() == 0 for r in _get_results(node)):
             return self._make_empty(node)
         arguments = [r for a in node.all_input_nodes for r in _get_results(a)]
@@ -115,7 +117,11 @@ class Lowering:
         for value in _get_results(node):
             if not is_supported(value.dtype):
                 raise UnsupportedOperator(
-                    _describe(node, f"its result is {value.dtype}; float32 and integers are held")
+                    _describe(
+                        node,
+                        f"its result is {value.dtype}; a program holds float32 and integers only, "
+                        "leave the conversion out",
+                    )
                 )
         args, kwargs = fx.map_arg((node.args, node.kwargs), self._resolve)
         self.node = node
@@ -302,5 +308,5 @@ def _describe(node: fx.Node, reason: str) -> str:
     types = [str(r.dtype) for a in node.all_input_nodes for r in _get_results(a)[:1]]
     # What the user called, where a decomposition led to the unsupported operation.
     called = node.meta.get("original_aten") or node.target
-    inner = "" if called is node.target else f"{node.target} inside it: "
+    inner = "" if str(called) == str(node.target) else f"{node.target} inside it: "
     return f"{called} ({', '.join(types)}): {inner}{reason}{get_where(node)}"

@@ -302,3 +302,7 @@ for _name in ("lgamma", "digamma", "erfinv", "i0"):
 for _overload in (aten.fmod.Tensor, aten.fmod.Scalar):
     _refuse(_overload, "no few float32 operations give a remainder exactly")
 _refuse(aten.logcumsumexp.default, "a running logarithm of sums; subtract a maximum and use cumsum")
+_refuse(
+    aten._local_scalar_dense.default,
+    "`.item()`, `float()` and `int()` take a value out of the program; keep it a tensor",
+)

@@ -16,6 +16,7 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 
 from offchain.capture.adagrad import adagrad
 from offchain.capture.errors import UnsupportedOptimizer
@@ -171,6 +172,24 @@ def _dampen(
         )
 
 
+class TensorFactors(TorchFunctionMode):
+    """Within, `alpha` and `value` may be tensors: a rate that the program computes.
+
+    torch.optim passes a rate as `add_(gradient, alpha=-lr)`, and PyTorch would ask the tensor for
+    its number.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        for key in ("alpha", "value"):
+            # The first operand after the tensor itself takes the factor: a + (f * b), also / c.
+            if isinstance(kwargs.get(key), Tensor) and len(args) > 1:
+                args = (args[0], args[1] * kwargs.pop(key), *args[2:])
+        return func(*args, **kwargs)
+
+
 @contextmanager
 def swapped(
     optimizer: Optimizer,
@@ -214,6 +233,7 @@ def swapped(
         with (
             mock.patch.object(torch.compiler, "is_compiling", lambda: True),
             mock.patch.object(sys.modules[torch.optim.Adagrad.__module__], "adagrad", adagrad),
+            TensorFactors(),
         ):
             yield
     finally:

@@ -134,3 +134,77 @@ def get_schedule(rule: LRScheduler) -> Schedule:
         return [_compute(rule, step + start, rate) for rate in rates]
 
     return schedule
+
+
+# The common ones by name. All begin with a warm-up to the whole rate, which step number `warmup`
+# (from 0) has, and end where their `steps` do; `end` is a share of the whole rate.
+
+
+def _check_count(name: str, value: object, low: int) -> None:
+    if type(value) is not int or value < low:
+        raise ValueError(f"{name} is {value!r}, expected a whole number from {low}")
+
+
+def _check_share(name: str, value: object) -> None:
+    if not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise ValueError(f"{name} is {value!r}, expected a number from 0 to 1")
+
+
+def _warm_up(step: Tensor, warmup: int) -> Tensor:
+    return torch.clamp((step + 1) / (warmup + 1), max=1.0)
+
+
+def _get_done(step: Tensor, steps: int, warmup: int) -> Tensor:
+    return torch.clamp((step - warmup) / (steps - warmup), min=0.0, max=1.0)
+
+
+def build_cosine(steps: int, warmup: int = 0, end: float = 0.0) -> Schedule:
+    """Half a wave of a cosine from 1 to `end`, reached after `steps`. Raises ValueError."""
+    _check_count("warmup", warmup, 0)
+    _check_count("steps", steps, warmup + 1)
+    _check_share("end", end)
+
+    def schedule(step: Tensor) -> Tensor:
+        wave = (1 + _compute_cosine(_get_done(step, steps, warmup))) / 2
+        return _warm_up(step, warmup) * (end + (1 - end) * wave)
+
+    return schedule
+
+
+def build_linear(steps: int, warmup: int = 0, end: float = 0.0) -> Schedule:
+    """A straight line from 1 to `end`, reached after `steps`. Raises ValueError."""
+    _check_count("warmup", warmup, 0)
+    _check_count("steps", steps, warmup + 1)
+    _check_share("end", end)
+
+    def schedule(step: Tensor) -> Tensor:
+        return _warm_up(step, warmup) * (1 - (1 - end) * _get_done(step, steps, warmup))
+
+    return schedule
+
+
+def build_steps(every: int, factor: float = 0.1, warmup: int = 0) -> Schedule:
+    """Times `factor` after `every` so many steps. Raises ValueError."""
+    _check_count("warmup", warmup, 0)
+    _check_count("every", every, 1)
+    _check_share("factor", factor)
+
+    def schedule(step: Tensor) -> Tensor:
+        # The half keeps a quotient that is rounded down from falling below a whole number.
+        return _warm_up(step, warmup) * factor ** torch.floor((step + 0.5) / every)
+
+    return schedule
+
+
+def build_constant(warmup: int = 0) -> Schedule:
+    """The whole rate, after a warm-up. Raises ValueError."""
+    _check_count("warmup", warmup, 0)
+    return lambda step: _warm_up(step, warmup)
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "cosine": build_cosine,
+    "linear": build_linear,
+    "step": build_steps,
+    "constant": build_constant,
+}

@@ -55,12 +55,14 @@ def check_step(
     clip_norm: float | None = None,
     clip_value: float | None = None,
     accumulate: int = 1,
+    rate: float = 1.0,
 ) -> SelfCheck:
     """Compare the first step. Neither the module nor the optimiser is changed.
 
     The optimiser's rates are taken as they stand, which for a scheduler of torch.optim is its
-    first rate. Elements whose gradient is rounding noise, which an optimiser like Adam blows up to
-    full size (the biases of attention's keys are such), are left out.
+    first rate, times `rate`, a schedule's first factor. Elements whose gradient is rounding noise,
+    which an optimiser like Adam blows up to full size (the biases of attention's keys are such),
+    are left out.
     """
     program = captured.program
     names = [name for name, p in module.named_parameters() if p.requires_grad]
@@ -71,7 +73,7 @@ def check_step(
         after, reported = Plan(program, torch.device("cpu")).execute(state, fields)
     ours = dict(zip(captured.slot_names, after))
     loss, theirs, gradients = _run_pytorch(
-        module, optimizer, batch, clip_norm, clip_value, accumulate
+        module, optimizer, batch, clip_norm, clip_value, accumulate, rate
     )
     differences = {}
     for name in names:
@@ -113,6 +115,7 @@ def _run_pytorch(
     clip_norm: float | None,
     clip_value: float | None,
     parts: int,
+    rate: float,
 ) -> tuple[float, dict[str, Tensor], dict[str, Tensor]]:
     """(loss, parameters after the step, sizes of the gradients that are more than noise)."""
     module, optimizer = copy.deepcopy((module, optimizer))
@@ -135,5 +138,7 @@ def _run_pytorch(
         nn.utils.clip_grad_value_(parameters, clip_value)
     if clip_norm is not None:
         nn.utils.clip_grad_norm_(parameters, clip_norm)
+    for group in optimizer.param_groups:
+        group["lr"] = group["lr"] * rate
     optimizer.step()
     return total, {name: p.detach() for name, p in module.named_parameters()}, gradients

@@ -16,6 +16,7 @@ COMMANDS = {
     "status": "offchain.cli.tasks:status",
     "attest": "offchain.cli.tasks:attest",
     "fetch": "offchain.cli.tasks:fetch",
+    "curve": "offchain.cli.curves:curve_command",
     "draw": "offchain.cli.tasks:draw",
     "finalise": "offchain.cli.tasks:finalise",
     "cancel": "offchain.cli.tasks:cancel",
@@ -79,6 +80,8 @@ def is_user_error(error: Exception) -> bool:
 
 
 def _get_line(error: Exception) -> str:
+    if getattr(error, "is_listed", False):  # what is wrong is a list
+        return str(error)
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__
 

@@ -1,32 +1,17 @@
 """`crux compile`: the submitter's own Python file becomes a task."""
 
-import dataclasses
-import importlib.util
-import inspect
 from pathlib import Path
-from typing import Any
 
 import click
-import torch
 
-from offchain.capture import FieldSpec, capture
-from offchain.capture.self_check import SelfCheck, check_step, without_dropout
+from offchain.builders import load_builder, seeded
+from offchain.capture.policy import POLICIES
+from offchain.capture.self_check import SelfCheck
+from offchain.cli.bars import show_bytes, show_count
 from offchain.cli.options import HOME, open_store, store_option
-from offchain.cli.spec import Spec, write_spec
-from offchain.store.bundles import save_bundle
-from offchain.text import read_text
-from protocol.execution import compute_batch
-from protocol.types import Seed, StepIndex
-
-POLICIES = ("float32", "tf32", "int8")
-
-
-class SelfCheckFailed(ValueError):
-    """The program computes something else than PyTorch."""
-
-
-class BadBuilder(ValueError):
-    """The file has no function that builds a module and its optimiser."""
+from offchain.compiling import check_passed, compile_task
+from offchain.data import FORMATS, read_data
+from offchain.data.reading import WINDOW
 
 
 @click.command("compile")
@@ -35,14 +20,75 @@ class BadBuilder(ValueError):
     "--data",
     type=click.Path(exists=True, path_type=Path),
     required=True,
-    help="Text file, or a folder of them.",
+    help="Text file or folder of them, .npy, .npz, .safetensors, folder of a folder of images for "
+    "each class, folder that Hugging Face's save_to_disk wrote.",
 )
-@click.option("--characters", type=click.IntRange(1), help="Of the text; all by default.")
-@click.option("--held-out", type=click.FloatRange(0.0, 0.9), default=0.1, show_default=True)
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="Of the data; found by default.")
+@click.option(
+    "--tokenizer",
+    metavar="characters|bytes|FILE",
+    help="Of text: characters by default; FILE is a tokenizer.json, kept beside the task.",
+)
+@click.option("--characters", type=click.IntRange(1), help="Tokens of the text; all by default.")
+@click.option(
+    "--seq",
+    type=click.IntRange(1),
+    help=f"Records are windows of so many tokens and the one after; {WINDOW} for text. Without it "
+    "the first axis of arrays counts records.",
+)
+@click.option("--size", type=click.IntRange(1), help="Edge in pixels that images get.")
+@click.option(
+    "--held-out",
+    type=click.FloatRange(0.0, 0.9),
+    default=0.0,
+    show_default=True,
+    help="Share of the records, at the end, that the task does not see.",
+)
 @click.option("--rows", type=click.IntRange(1), default=16, show_default=True, help="Batch size.")
-@click.option("--seq", type=click.IntRange(1), default=64, show_default=True, help="Context.")
-@click.option("--policy", type=click.Choice(POLICIES), default="float32", show_default=True)
-@click.option("--set", "settings", multiple=True, metavar="NAME=NUMBER", help="For the builder.")
+@click.option(
+    "--optim",
+    metavar="NAME(...)",
+    help='Of torch.optim: "adamw(lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1)". Needed where '
+    "FUNCTION returns none.",
+)
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    metavar="PATTERN(...)",
+    help='Parameters with settings of their own: "*.bias(weight_decay=0)". The first that fits.',
+)
+@click.option(
+    "--schedule",
+    metavar="NAME(...)",
+    help="Of the learning rate: cosine(steps=900, warmup=100, end=0.1), linear(...) likewise, "
+    "step(every=300, factor=0.1), constant(warmup=100).",
+)
+@click.option("--clip-norm", type=click.FloatRange(0, min_open=True), help="Of all gradients.")
+@click.option("--clip-value", type=click.FloatRange(0, min_open=True), help="Of each element.")
+@click.option(
+    "--accumulate",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Parts that a batch is computed in, one after the other.",
+)
+@click.option("--policy", type=click.Choice(list(POLICIES)), default="float32", show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of the initial weights and of dropout.",
+)
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    help="Safetensors file of the weights to go on from.",
+)
+@click.option("--set", "settings", multiple=True, metavar="NAME=NUMBER", help="For FUNCTION.")
 @store_option
 @click.option(
     "--out",
@@ -53,47 +99,83 @@ class BadBuilder(ValueError):
 def compile_command(
     target: str,
     data: Path,
+    kind: str | None,
+    tokenizer: str | None,
     characters: int | None,
+    seq: int | None,
+    size: int | None,
     held_out: float,
     rows: int,
-    seq: int,
+    optim: str | None,
+    groups: tuple[str, ...],
+    schedule: str | None,
+    clip_norm: float | None,
+    clip_value: float | None,
+    accumulate: int,
     policy: str,
+    seed: int,
+    start: Path | None,
     settings: tuple[str, ...],
     store_url: str,
     out: Path,
 ) -> None:
-    """Capture one training step of FUNCTION's module and optimiser into a program.
+    """Capture one training step of FUNCTION's module into a program, with its data and weights.
 
-    FUNCTION returns (module, optimizer); calling the module with a batch of windows `tokens`
-    [rows, seq + 1] gives the loss. It is offered what it names: `vocabulary`, `context` and
-    whatever --set gives, or a dataclass of these.
+    FUNCTION returns a module whose forward gives the loss, or a module and a loss function, which
+    gets the module's output and the field that forward does not take; an optimizer and a scheduler
+    may follow. It is offered what it names: `vocabulary` and `context` of text, `classes` of
+    images, whatever --set gives, or a dataclass of these. Nothing is written unless the program's
+    first step is that of PyTorch.
     """
-    text = read_text(data, characters)
-    values = {"vocabulary": len(text.alphabet), "context": seq, **_parse_settings(settings)}
-    model, optimizer = call_builder(load_builder(target), values)
-    dataset, _ = text.split(held_out, seq)
-    fields = {"tokens": FieldSpec(torch.int64, (seq + 1,), stride=1)}
-    captured = capture(model, optimizer, fields, rows, policy)
-    first = compute_batch(captured.program, dataset, Seed(bytes(32)), StepIndex(0))
-    batch = {name: torch.from_numpy(x).to(fields[name].dtype) for name, x in zip(fields, first)}
-    check = check_step(model, optimizer, captured, batch)
-    if check.is_random:
-        silent = without_dropout(model, optimizer)
-        check = check_step(*silent, capture(*silent, fields, rows, policy), batch)
-    report_self_check(check)
-    store = open_store(store_url)
-    roots = save_bundle(store, captured.program, captured.genesis, dataset)
-    notes = {"source": target, "alphabet": text.alphabet, "context": seq, "policy": policy}
-    write_spec(out, Spec(roots.program, roots.genesis, roots.dataset, dataset.records), notes)
-    program = captured.program
+    chosen = _parse_settings(settings)
+    # The file may already build parts of the model.
+    with seeded(seed):
+        builder = load_builder(target)
+    with show_count("data") as count:
+        read = read_data(
+            data,
+            kind,
+            tokenizer=tokenizer,
+            limit=characters,
+            window=seq,
+            size=size,
+            held_out=held_out,
+            advance=count,
+        )
+    task = compile_task(
+        builder,
+        read,
+        rows=rows,
+        optim=optim,
+        groups=groups,
+        schedule=schedule,
+        clip_norm=clip_norm,
+        clip_value=clip_value,
+        accumulate=accumulate,
+        policy=policy,
+        seed=seed,
+        start=start,
+        settings=chosen,
+    )
+    click.echo(f"fields: {task.wiring}")
+    if left_out := [*task.left_out, *read.notes.get("left out", [])]:
+        click.echo(f"left out: {', '.join(left_out)}")
+    show_self_check(task.check)
+    check_passed(task.check)
+    task.notes["source"] = target
+    dataset = task.data.dataset
+    # Each byte is hashed, then written.
+    with show_bytes("store", 2 * sum(array.nbytes for array in dataset.fields)) as advance:
+        task.save(open_store(store_url), out, advance)
+    program = task.captured.program
     click.echo(
         f"{out}: {len(program.operators)} operators, {len(program.slots)} state tensors, "
         f"{dataset.records:,} records, program {program.root.hex()}"
     )
 
 
-def report_self_check(check: SelfCheck) -> None:
-    """Print how far the program's first step is from PyTorch's. Raises `SelfCheckFailed`."""
+def show_self_check(check: SelfCheck) -> None:
+    """Print how far the program's first step is from PyTorch's."""
     if check.is_random:
         click.echo(
             "self-check: the program draws noise, other than PyTorch's, so that nothing can be "
@@ -102,56 +184,6 @@ def report_self_check(check: SelfCheck) -> None:
     click.echo(f"self-check of one step against float32 PyTorch: loss {check.loss:.1e}")
     for name, difference in check.parameters.items():
         click.echo(f"  {name}: {difference:.1e}")
-    if not check.is_good:
-        name, difference = check.worst
-        raise SelfCheckFailed(
-            f"self-check: after one step {name} differs from PyTorch's by {difference:.0%} of its "
-            f"step, the loss by {check.loss:.1%}; the program is not what the module computes"
-        )
-
-
-def load_builder(target: str) -> Any:
-    """The function that FILE.py:FUNCTION names. Raises `BadBuilder`."""
-    name, _, function = target.rpartition(":")
-    path = Path(name)
-    if not name or not path.is_file():
-        raise BadBuilder(f"{target}: expected FILE.py:FUNCTION, and there is no file {name!r}")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise BadBuilder(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # the user's own code
-        raise BadBuilder(f"{path}: {type(error).__name__}: {error}") from error
-    found = getattr(module, function, None)
-    if not callable(found):
-        raise BadBuilder(f"{path}: has no function {function!r}")
-    return found
-
-
-def call_builder(builder: Any, values: dict[str, float]) -> tuple[Any, Any]:
-    """(module, optimizer), with the arguments that the builder names. Raises `BadBuilder`."""
-    arguments: dict[str, Any] = {}
-    used: set[str] = set()
-    for name, parameter in inspect.signature(builder, eval_str=True).parameters.items():
-        kind = parameter.annotation
-        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-            known = {field.name for field in dataclasses.fields(kind)}
-            chosen = {key: value for key, value in values.items() if key in known}
-            arguments[name] = kind(**chosen)
-            used |= set(chosen)
-        elif name in values:
-            arguments[name] = values[name]
-            used.add(name)
-        elif parameter.default is parameter.empty:
-            raise BadBuilder(f"{builder.__name__}: nothing is known for argument {name!r}")
-    if unused := set(values) - used - {"vocabulary", "context"}:
-        raise BadBuilder(f"{builder.__name__}: does not take {sorted(unused)[0]!r}")
-    result = builder(**arguments)
-    if not (isinstance(result, tuple) and len(result) == 2):
-        raise BadBuilder(f"{builder.__name__}: must return (module, optimizer)")
-    return result
 
 
 def _parse_settings(settings: tuple[str, ...]) -> dict[str, float]:

@@ -30,8 +30,8 @@ from offchain.cli.options import (
     steps_options,
     store_option,
 )
-from offchain.cli.spec import Spec, read_spec
 from offchain.offers import Wishes, build_offer, check_offer, compute_audit_fee
+from offchain.spec import Spec, read_spec
 from protocol.pricing import Minimums
 from protocol.types import Seconds, Seed
 from protocol.validation import validate, validate_task

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from examples.gpt import GPT, Config, build
 from offchain.capture import Captured, FieldSpec, capture
-from offchain.text import Text, get_windows, read_text
+from offchain.data.text import Text, get_windows, read_text
 from protocol.execution import Dataset, compute_batch
 from protocol.program import Program
 from protocol.types import Array, Seed, StepIndex

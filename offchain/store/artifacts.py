@@ -19,11 +19,11 @@ import numpy as np
 
 from offchain.store.errors import NonCanonicalNan, WrongHash, WrongTensor
 from offchain.store.files import BLOCK_BYTES, Files, reported, write_atomically
+from offchain.store.hashing import Advance, compute_root
 from protocol.execution import Dataset, State
 from protocol.merkle import (
     Tree,
     compute_root_from_path,
-    compute_tensor_root,
     compute_vector_root,
 )
 from protocol.program import Field, Program, Slot
@@ -80,8 +80,11 @@ def check_dataset(dataset: Dataset, fields: Sequence[Field]) -> None:
         check_tensor(tensor, field.dtype, (length,), f"field {field.name}")
 
 
-def _split(data: memoryview) -> Iterator[memoryview]:
-    return (data[i : i + BLOCK_BYTES] for i in range(0, len(data), BLOCK_BYTES))
+def _split(data: memoryview, advance: Advance | None = None) -> Iterator[memoryview]:
+    for start in range(0, len(data), BLOCK_BYTES):
+        yield data[start : start + BLOCK_BYTES]
+        if advance is not None:
+            advance(len(data[start : start + BLOCK_BYTES]))
 
 
 class Store:
@@ -131,12 +134,14 @@ class Store:
 
     # Tensors and vectors of roots.
 
-    def put_tensor(self, array: Array) -> Root:
-        """Store a tensor; returns its root. Raises NonCanonicalNan."""
+    def put_tensor(self, array: Array, advance: Advance | None = None) -> Root:
+        """Store a tensor; returns its root. Of a tensor that is mapped from a file, little more
+        than a block is in memory at once. Raises NonCanonicalNan.
+        """
         check_canonical(array, "tensor")
         data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-        root = compute_tensor_root(array)
-        self.files.write(_get_tensor_key(root, len(data)), _split(data))
+        root = compute_root(data, advance)
+        self.files.write(_get_tensor_key(root, len(data)), _split(data, advance))
         return root
 
     def get_tensor(self, root: Root, dtype: Dtype, shape: Shape) -> Array:
@@ -151,7 +156,7 @@ class Store:
             data[position : position + len(block)] = np.frombuffer(block, dtype=np.uint8)
             position += len(block)
         array: Array = data.view(dtype.numpy).reshape(shape)
-        found = compute_tensor_root(array)
+        found = compute_root(data.data)
         if found != root:
             raise WrongHash(f"{key}: hashes to {found.hex()}")
         check_canonical(array, key)
@@ -213,9 +218,9 @@ class Store:
         roots = self.get_vector(root, len(slots))
         return tuple(self.get_tensor(r, s.dtype, s.shape) for r, s in zip(roots, slots))
 
-    def put_dataset(self, dataset: Dataset) -> Root:
+    def put_dataset(self, dataset: Dataset, advance: Advance | None = None) -> Root:
         """Store the tensors of a dataset; returns the dataset root."""
-        return self.put_vector([self.put_tensor(tensor) for tensor in dataset.fields])
+        return self.put_vector([self.put_tensor(tensor, advance) for tensor in dataset.fields])
 
     def get_dataset(self, root: Root, fields: Sequence[Field], records: int) -> Dataset:
         """The dataset with that root, for so many records."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from offchain.store.artifacts import Store, check_dataset, check_state
+from offchain.store.artifacts import Advance, Store, check_dataset, check_state
 from offchain.store.errors import ArtifactTooLarge
 from protocol.cost import Cost
 from protocol.execution import Dataset, State
@@ -48,16 +48,25 @@ class TaskBundle:
     dataset: Dataset
 
 
-def save_bundle(store: Store, program: Program, genesis: State, dataset: Dataset) -> Roots:
+def save_bundle(
+    store: Store,
+    program: Program,
+    genesis: State,
+    dataset: Dataset,
+    advance: Advance | None = None,
+) -> Roots:
     """Store a task's artifacts; loading them takes nothing but the terms.
 
+    `advance` is told of the dataset's bytes as they are hashed, then as they are written.
     Raises InvalidProgram, InvalidTask, WrongTensor, NonCanonicalNan, StoreUnavailable.
     """
     validate(program)
     validate_task(program, dataset.records, segments=1, segment_length=1)
     check_state(genesis, program.slots)
     check_dataset(dataset, program.fields)
-    return Roots(store.put_program(program), store.put_state(genesis), store.put_dataset(dataset))
+    return Roots(
+        store.put_program(program), store.put_state(genesis), store.put_dataset(dataset, advance)
+    )
 
 
 def compute_dataset_bytes(program: Program, records: int) -> int:

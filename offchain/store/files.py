@@ -25,7 +25,7 @@ from offchain.store.errors import (
 BLOCK_BYTES = 2**23  # = 8 MiB: one request to an object store
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file, make it durable, then give it its name.
 
     A reader sees the old file or the whole new one, whenever the machine stops.

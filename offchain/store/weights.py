@@ -15,7 +15,7 @@ from offchain.store.errors import ArtifactTooLarge, UnreadableWeights, WrongHash
 from offchain.store.files import reported, write_atomically
 from protocol.execution import State, compute_state_root
 from protocol.program import Slot
-from protocol.types import Root
+from protocol.types import Array, Root
 
 HEADER_BYTES_MAX = 2**26  # = 64 MiB: 1 KiB of header for each of SLOTS_MAX tensors
 
@@ -26,9 +26,16 @@ def save_state(
     """Write a state under its slots' names, atomically. Raises WrongTensor, StoreUnavailable."""
     check_state(state, slots)
     tensors = {slot.name: np.asarray(t, order="C") for slot, t in zip(slots, state)}
+    save_tensors(path, tensors, metadata)
+
+
+def save_tensors(
+    path: Path, tensors: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors, atomically. Raises StoreUnavailable."""
     notes = dict(metadata) if metadata else None
     with reported(str(path)):
-        write_atomically(path, lambda partial: save_file(tensors, partial, metadata=notes))
+        write_atomically(path, lambda partial: save_file(dict(tensors), partial, metadata=notes))
 
 
 def load_state(path: Path, slots: Sequence[Slot], root: Root | None = None) -> State:

@@ -3,8 +3,12 @@
 import json
 from pathlib import Path
 
-from click.testing import Result
+import numpy as np
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import load_file
 
+from offchain.builders import call_builder, load_builder
 from offchain.chain.anvil import pass_time
 from offchain.chain.deployment import LOCAL
 from offchain.chain.network import from_provider
@@ -161,3 +165,72 @@ def test_submit__too_little_money__says_so_and_posts_nothing(terminal):
 def test_disputes_show__no_such_game__names_the_reason(terminal):
     result = terminal.run("disputes", "show", "7")
     assert result.exit_code == 1 and "game: unknown game" in result.stderr
+
+
+MLP = """
+from torch import nn
+
+
+def build():
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    return model, nn.CrossEntropyLoss()
+"""
+
+
+def test_crux__a_user_s_own_module_and_arrays__come_back(terminal, chain):
+    folder = terminal.folder
+    (folder / "mine.py").write_text(MLP)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(64, 4)).astype(np.float32)
+    np.savez(folder / "points.npz", x=x, y=x.argmax(1) % 3)
+    spec = str(folder / "task.crux")
+    compiled = terminal.run(
+        *("compile", f"{folder / 'mine.py'}:build", "--data", str(folder / "points.npz")),
+        *("--optim", "adamw(lr=1e-2)", "--schedule", "cosine(steps=6, warmup=2)"),
+        *("--clip-norm", "1", "--rows", "8", "--out", spec),
+    )
+    assert compiled.exit_code == 0, compiled.output + compiled.stderr
+    seed = ("--seed", "2f" * 32)
+    posted = terminal.run(
+        *("submit", spec, "--account", "test:0", "--steps", "6", "--reward", "5"), *seed
+    )
+    assert posted.exit_code == 0, posted.stderr
+    register(terminal, "worker", 1)
+    early = terminal.run("curve", "1")
+    assert early.exit_code == 1 and "task 1: has no claim yet" in early.stderr
+    assert terminal.run_agent("worker", "test:1").exit_code == 0
+    claimed = json.loads(terminal.run("status", "1", "--json").stdout)
+
+    csv, svg = folder / "curve.csv", folder / "curve.svg"
+    stated = terminal.run("curve", "1", "--csv", str(csv), "--svg", str(svg))
+    assert stated.exit_code == 0, stated.stderr
+    assert "stated by the worker, proved by nobody" in stated.stdout
+    assert len(csv.read_text().splitlines()) == 7 and "proved by nobody" in svg.read_text()
+    with CliRunner().isolated_filesystem(folder):
+        again = terminal.run("curve", "1", "--recompute", "--json")
+    points = json.loads(again.stdout)["points"]
+    losses = [line.split(",")[2] for line in csv.read_text().splitlines()[1:]]
+    assert [f"{point['loss']:.9g}" for point in points] == losses
+
+    pass_time(chain.provider.web3, claimed["claim"]["challenge_deadline"] - now(chain) + 1)
+    assert terminal.run_agent("worker", "test:1").exit_code == 0
+    weights = folder / "model.safetensors"
+    fetched = terminal.run("fetch", "1", "--out", str(weights))
+    assert fetched.exit_code == 0, fetched.stderr
+    module = call_builder(load_builder(f"{folder / 'mine.py'}:build"), {}).module
+    module.load_state_dict(load_file(weights), strict=True)
+    assert module[1].num_batches_tracked == 6
+
+    # A trial on one's own machine is the same run, bit for bit.
+    trial = folder / "trial.safetensors"
+    places = "--folder", str(folder / "trial"), "--out", str(trial)
+    assert terminal.run("train", spec, "--steps", "6", *places, *seed).exit_code == 0
+    trained, fetched_tensors = load_file(trial), load_file(weights)
+    assert trained.keys() == fetched_tensors.keys()
+    assert all(torch.equal(trained[name], fetched_tensors[name]) for name in trained)
+
+    (note,) = (folder / "store" / "notes").glob("*.curve")
+    note.write_text("lies")
+    assert "curve: 0 lines under 'lies'" in terminal.run("curve", "1").stderr
+    note.unlink()
+    assert "its worker published no curve; --recompute" in terminal.run("curve", "1").stderr

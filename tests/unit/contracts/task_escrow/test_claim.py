@@ -73,8 +73,9 @@ def test_claim__budget_spent_on_earlier_claims__leaves_the_lottery_alone(economy
     claim_id = economy.claimed(audit_budget=5)
     economy.hook("pay_audit", claim_id, economy.auditor, 5)
     economy.hook("process_unavailable", claim_id)
-    economy.assign(1)
-    economy.claim(1)
+    other = boa.env.generate_address()
+    economy.assign(1, other)
+    economy.claim(1, other)
     assert get_callees(economy.escrow).count(economy.lottery.address) == 1
 
 

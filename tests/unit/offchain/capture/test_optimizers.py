@@ -173,6 +173,28 @@ def compare(module, result):
         assert result.state[name] == pytest.approx(expected, abs=1e-3), name
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: torch.optim.SGD(p, lr=0.1),
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+        lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.5, maximize=True),
+        lambda p: torch.optim.RMSprop(p, lr=0.01, momentum=0.5, centered=True),
+        lambda p: torch.optim.Adadelta(p, lr=0.5),
+        lambda p: torch.optim.Adagrad(p, lr=0.1),
+        lambda p: torch.optim.NAdam(p, lr=0.01),
+    ],
+)
+def test_capture__schedule_with_any_optimizer__trains_like_pytorch(capture_module, execute, make):
+    module, batches = Regression(), make_batches(5)
+    optimizer = make(module.parameters())
+    scheduler = SCHEDULERS["step"](optimizer)
+    captured = capture_module(module, optimizer, batches[0], schedule=scheduler)
+    result = execute(captured, batches)
+    train(module, optimizer, batches, scheduler)
+    compare(module, result)
+
+
 def test_capture__scheduler_of_torch__trains_like_pytorch(capture_module, execute):
     module, batches = Regression(), make_batches(5)
     optimizer = torch.optim.AdamW(module.parameters(), lr=0.05)

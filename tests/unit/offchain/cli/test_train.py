@@ -44,7 +44,8 @@ def compile_task(folder: Path, module: Path, *settings: str) -> list[str]:
     result = CliRunner().invoke(main, [*arguments, "--store", store, "--out", str(spec)])
     assert result.exit_code == 0, result.output
     steps = ["--steps", str(STEPS), "--segments", str(SEGMENTS)]
-    return ["train", str(spec), "--store", store, *steps]
+    weights = str(folder / "weights.safetensors")
+    return ["train", str(spec), "--store", store, "--out", weights, *steps]
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +59,13 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def alone(task: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """Claim and state root by one process."""
     folder = tmp_path_factory.mktemp("alone")
-    result = CliRunner().invoke(main, [*task, "--out", str(folder)])
+    result = CliRunner().invoke(main, [*task, "--folder", str(folder)])
     assert result.exit_code == 0, result.output
     return get_roots(result.output)
+
+
+def list_checkpoints(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.safetensors*"))
 
 
 def get_roots(output: str) -> tuple[str, ...]:
@@ -73,26 +78,26 @@ def get_roots(output: str) -> tuple[str, ...]:
 def test_train__several_processes__same_claim_and_state_root(
     task: list[str], alone: tuple[str, ...], tmp_path: Path, count: int
 ) -> None:
-    done = run_processes(count, "offchain.cli", *task, "--out", str(tmp_path))
+    done = run_processes(count, "offchain.cli", *task, "--folder", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert get_roots(done.stdout) == alone  # and one process alone has spoken
-    assert len(list(tmp_path.iterdir())) == SEGMENTS
+    assert len(list_checkpoints(tmp_path)) == SEGMENTS
 
 
 def test_train__rows_not_divisible__says_so(task: list[str], tmp_path: Path) -> None:
-    done = run_processes(3, "offchain.cli", *task, "--out", str(tmp_path))
+    done = run_processes(3, "offchain.cli", *task, "--folder", str(tmp_path))
     assert done.returncode != 0
     assert "Error: a batch of 4 rows cannot be divided among 3 processes" in done.stderr
-    assert "state root" not in done.stdout and not list(tmp_path.iterdir())
+    assert "state root" not in done.stdout and not list_checkpoints(tmp_path)
 
 
 def test_train__a_process_dies__others_end_and_the_run_can_go_on(
     task: list[str], alone: tuple[str, ...], tmp_path: Path
 ) -> None:
-    arguments = [*task, "--out", str(tmp_path)]
+    arguments = [*task, "--folder", str(tmp_path)]
     done = run_processes(2, "tests.faulty_training", "die", *arguments)
     assert done.returncode != 0 and "state root" not in done.stdout
-    assert [path.name for path in tmp_path.iterdir()] == [LAST_WHOLE]
+    assert list_checkpoints(tmp_path) == [LAST_WHOLE]
     done = run_processes(2, "offchain.cli", *arguments)
     assert done.returncode == 0 and get_roots(done.stdout) == alone, done.stderr
 
@@ -107,18 +112,18 @@ def test_train__a_process_dies__others_end_and_the_run_can_go_on(
 def test_train__a_process_differs__nothing_of_it_is_kept(
     task: list[str], tmp_path: Path, fault: str, message: str, left: list[str]
 ) -> None:
-    done = run_processes(2, "tests.faulty_training", fault, *task, "--out", str(tmp_path))
+    done = run_processes(2, "tests.faulty_training", fault, *task, "--folder", str(tmp_path))
     assert done.returncode != 0 and f"Error: {message}" in done.stderr
     assert "state root" not in done.stdout
-    assert [path.name for path in tmp_path.iterdir()] == left
+    assert list_checkpoints(tmp_path) == left
 
 
 def test_train__diverges__processes_name_the_operator_that_one_names(tmp_path: Path) -> None:
     module = tmp_path / "model.py"
     module.write_text(DIVERGING)
-    arguments = [*compile_task(tmp_path, module), "--out", str(tmp_path / "run")]
+    arguments = [*compile_task(tmp_path, module), "--folder", str(tmp_path / "run")]
     alone = CliRunner(mix_stderr=False).invoke(main, arguments)
     assert alone.exit_code == 1 and "training diverged: NaN first appears in step" in alone.stderr
     done = run_processes(2, "offchain.cli", *arguments)
     assert done.returncode != 0 and alone.stderr.strip() in done.stderr
-    assert not list((tmp_path / "run").iterdir())
+    assert not list_checkpoints(tmp_path / "run")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from offchain.text import UNKNOWN, UnusableText, compute_text, get_windows, read_text
+from offchain.data.text import UNKNOWN, UnusableText, compute_text, get_windows, read_text
 
 
 def test_compute_text__common_characters__come_back():

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from offchain.store.files import write_atomically
 from protocol.types import Root
 
 SPEC_BYTES_MAX = 2**20  # = 1 MiB
@@ -23,6 +24,23 @@ class Spec:
     dataset_root: Root
     records: int
 
+    def build_trial(self, segments: int, segment_length: int) -> "Trial":
+        """So many segments of so many steps."""
+        roots = (self.program_root, self.genesis_root, self.dataset_root)
+        return Trial(*roots, self.records, segments, segment_length)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Terms of a run that no chain knows."""
+
+    program_root: Root
+    genesis_root: Root
+    dataset_root: Root
+    records: int
+    segments: int
+    segment_length: int
+
 
 def write_spec(path: Path, spec: Spec, notes: dict[str, Any]) -> None:
     """Write the file; `notes` are for people and for sampling, nothing depends on them."""
@@ -30,8 +48,8 @@ def write_spec(path: Path, spec: Spec, notes: dict[str, Any]) -> None:
         name: value.hex() if isinstance(value, bytes) else value
         for name, value in asdict(spec).items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({**document, "notes": notes}, indent=2) + "\n")
+    text = json.dumps({**document, "notes": notes}, indent=2) + "\n"
+    write_atomically(path, lambda partial: partial.write_text(text))
 
 
 def read_spec(path: Path) -> Spec:
