@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Arguments for the test runner: make test ARGS="tests/unit -k escrow"
 ARGS ?= tests
+# Processes that share them, each with a chain of its own; a file of tests stays together.
+JOBS ?= 2
+APE_TEST := ape test --network ethereum:local:foundry -n $(JOBS) --dist loadfile
 
 # ape looks for anvil on PATH; protocol and offchain are imported from the checkout.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -23,10 +26,10 @@ setup: ## Install everything into .venv and node_modules (a second run does noth
 	@$(PYTHON) scripts/setup.py
 
 test: lint compile ## Lint, types, contracts and all tests but the long ones
-	ape test --network ethereum:local:foundry $(ARGS)
+	$(APE_TEST) $(ARGS)
 
 test-long: setup compile ## The tests that are marked long, and the campaign
-	ape test --network ethereum:local:foundry -m long $(ARGS)
+	$(APE_TEST) -m long $(ARGS)
 	nice -n 15 python -m scripts.campaign
 
 campaign: setup ## Compare contracts with the protocol at length, on record (docs/verification.md)

@@ -39,9 +39,18 @@ def no_mining(network):
     network.web3.provider.make_request("evm_setAutomine", [True])
 
 
-def mine_later(network, seconds: float) -> threading.Thread:
+def mine_when_replaced(network, nonce: int) -> threading.Thread:
+    """Mine once the pool has held two transactions of that nonce, one after the other."""
+    sender = network.load_signer("test:0").address
+    held = set()
+
     def mine():
-        time.sleep(seconds)
+        while len(held) < 2:
+            time.sleep(0.02)
+            answer = network.web3.provider.make_request("txpool_content", [])
+            for account, pending in answer["result"]["pending"].items():
+                if account.lower() == sender.lower() and str(nonce) in pending:
+                    held.add(pending[str(nonce)]["hash"])
         network.web3.provider.make_request("evm_mine", [])
 
     thread = threading.Thread(target=mine)
@@ -53,7 +62,7 @@ def test_send__stuck__is_replaced_with_a_higher_fee(network, owner, no_mining):
     signer = owner.access.sender.signer
     nonce = network.web3.eth.get_transaction_count(signer.address)
     tip = network.web3.eth.max_priority_fee
-    miner = mine_later(network, 1.0)
+    miner = mine_when_replaced(network, nonce)
     receipt = owner.token.mint(signer.address, 7)
     miner.join()
     assert network.web3.eth.get_transaction_count(signer.address) == nonce + 1
@@ -69,7 +78,7 @@ def test_send__dead_process_left_one_pending__takes_its_place(network, owner, no
     left |= {"to": signer.address, "value": 1, "gas": 21_000, "data": b""}
     left |= {"maxFeePerGas": 5 * 10**9, "maxPriorityFeePerGas": 2 * 10**9}
     network.web3.eth.send_raw_transaction(signer.sign(left))
-    miner = mine_later(network, 1.0)
+    miner = mine_when_replaced(network, nonce)
     owner.token.mint(signer.address, 9)
     miner.join()
     assert network.web3.eth.get_transaction_count(signer.address) == nonce + 1
