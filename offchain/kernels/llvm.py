@@ -8,9 +8,13 @@ assumes nothing about NaN, infinities, signed zeros or subnormals.
 """
 
 import ctypes
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
+
+import torch
 
 try:
     from llvmlite import binding as LLVM
@@ -28,6 +32,26 @@ def get_features() -> frozenset[str]:
         return frozenset(name for name, has in LLVM.get_host_cpu_features().items() if has)
     except RuntimeError:
         return frozenset()
+
+
+@cache
+def _get_pool(threads: int) -> ThreadPoolExecutor:
+    # A thread takes over how its creator treats subnormals; none may flush them.
+    return ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(False,))
+
+
+os.register_at_fork(after_in_child=_get_pool.cache_clear)  # threads are not inherited
+
+
+def run_slices(function: Function, slices: Sequence[tuple[Any, ...]]) -> None:
+    """Call the function with each slice's arguments, all at the same time."""
+    waiting = []
+    if len(slices) > 1:
+        pool = _get_pool(len(slices) - 1)
+        waiting = [pool.submit(function, *arguments) for arguments in slices[1:]]
+    function(*slices[0])
+    for future in waiting:
+        future.result()
 
 
 @cache
@@ -77,15 +101,17 @@ def emit_loop(
     step: int,
     initial: Sequence[Any],
     body: Callable[[Any, Sequence[Any]], Sequence[Any]],
+    start: Any = None,
 ) -> list[Any]:
-    """Emit `for (i = 0; i < stop; i += step) carried = body(i, carried)`; the last carried."""
+    """Emit `for (i = start; i < stop; i += step) carried = body(i, carried)`; the last carried."""
     before = builder.block
+    start = stop.type(0) if start is None else start
     head, inside, after = (builder.append_basic_block() for _ in range(3))
     builder.branch(head)
     builder.position_at_end(head)
     index = builder.phi(stop.type)
     carried = [builder.phi(value.type) for value in initial]
-    for phi, value in zip([index, *carried], [stop.type(0), *initial]):
+    for phi, value in zip([index, *carried], [start, *initial]):
         phi.add_incoming(value, before)
     builder.cbranch(builder.icmp_signed("<", index, stop), inside, after)
     builder.position_at_end(inside)

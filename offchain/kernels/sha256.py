@@ -10,7 +10,6 @@ import ctypes
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from offchain.kernels.llvm import emit_call, emit_loop, ir
 
 DIGEST_BYTES = 32
 BLOCK_BYTES = 64
-SLICE_BYTES = 2**18  # per thread at least: 0.1 ms, above what starting a thread takes
+SLICE_BYTES = 2**18  # per thread at least: 0.1 ms, above what waking a thread takes
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 # (messages, digests, count, size, prefix): `count` messages of prefix || `size` bytes
@@ -308,10 +307,5 @@ def compute_digests(data: Bytes, size: int, prefix: int) -> bytes:
         (source + low * size, target + low * DIGEST_BYTES, high - low, size, prefix)
         for low, high in zip(bounds, bounds[1:])
     ]
-    threads = [Thread(target=hash_many, args=arguments) for arguments in slices[1:]]
-    for thread in threads:
-        thread.start()
-    hash_many(*slices[0])
-    for thread in threads:
-        thread.join()
+    llvm.run_slices(hash_many, slices)
     return out.tobytes()
