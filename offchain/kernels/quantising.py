@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from offchain.kernels import llvm
-from offchain.kernels.llvm import emit_loop, ir
+from offchain.kernels.emitter import Emitter
 
 ACROSS = 64  # vectors at a time: 256 bytes of each row of memory
 SLICE_ELEMENTS = 2**15  # per thread at least
@@ -27,54 +27,12 @@ FIELD_MIN = 1022 - 148  # of the smallest subnormal's power of two; below it the
 MAGIC = 1.5 * 2**23  # added to |q| < 2**22, it leaves q in the low bits of the word
 
 
-class _Emitter:
-    """Short words for the instructions that the kernels are made of."""
-
-    def __init__(self, pointers: int, integers: int):
-        self.i8, self.i32, self.i64 = (ir.IntType(bits) for bits in (8, 32, 64))
-        self.f32, self.f64 = ir.FloatType(), ir.DoubleType()
-        types = [ir.PointerType()] * pointers + [self.i64] * integers
-        self.module = ir.Module()
-        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), types), "run")
-        for argument in function.args[:pointers]:
-            argument.add_attribute("noalias")
-        self.arguments = function.args
-        self.b = ir.IRBuilder(function.append_basic_block())
-
-    def place(self, pointer: Any, kind: Any, index: Any) -> Any:
-        return self.b.gep(pointer, [index], source_etype=kind)
-
-    def load(self, pointer: Any, kind: Any, index: Any) -> Any:
-        return self.b.load(self.place(pointer, kind, index), typ=kind)
-
-    def store(self, value: Any, pointer: Any, index: Any) -> None:
-        self.b.store(value, self.place(pointer, value.type, index))
-
-    def loop(
-        self, stop: Any, body: Callable[[Any], None], start: Any = None, step: int = 1
-    ) -> None:
-        """for (i = start; i < stop; i += step) body(i)."""
-
-        def run(index: Any, _: Sequence[Any]) -> Sequence[Any]:
-            body(index)
-            return ()
-
-        emit_loop(self.b, stop, step, (), run, start)
-
-    def limit(self, value: Any, limit: Any, negative: Any) -> Any:
-        """The value between -limit and limit."""
-        is_integer = isinstance(value.type, ir.IntType)
-        compare = self.b.icmp_signed if is_integer else self.b.fcmp_ordered
-        value = self.b.select(compare("<", value, limit), value, limit)
-        return self.b.select(compare(">", value, negative), value, negative)
-
-
 class _Digits:
     """One or two int8 digits of each element, and the power of two of each vector."""
 
     outputs = 3  # scales, low digits, high digits
 
-    def __init__(self, e: _Emitter, outputs: Sequence[Any], bits: Any, two: bool):
+    def __init__(self, e: Emitter, outputs: Sequence[Any], bits: Any, two: bool):
         self.e, self.two = e, two
         self.scale, self.low, self.high = outputs
         bits = e.b.trunc(bits, e.i32)
@@ -110,7 +68,7 @@ class _Grid:
 
     outputs = 2  # exponent fields, values
 
-    def __init__(self, e: _Emitter, outputs: Sequence[Any], bits: Any):
+    def __init__(self, e: Emitter, outputs: Sequence[Any], bits: Any):
         self.e = e
         self.field, self.out = outputs
         self.bits = bits
@@ -158,7 +116,7 @@ class _Sum(_Grid):
 
     outputs = 3  # exponent fields, integer sums, results
 
-    def __init__(self, e: _Emitter, outputs: Sequence[Any], bits: Any):
+    def __init__(self, e: Emitter, outputs: Sequence[Any], bits: Any):
         super().__init__(e, outputs[:2], bits)
         self.result = outputs[2]
         self.negative = e.b.sub(e.i64(0), self.top)
@@ -181,13 +139,13 @@ class _Sum(_Grid):
         total = e.b.sitofp(e.load(self.out, e.i64, vector), e.f64)
         result = e.b.fptrunc(e.b.fmul(total, unit), e.f32)
         bad = e.b.icmp_signed("<", field, e.i64(0))
-        e.store(e.b.select(bad, e.f32(float("nan")), result), self.result, vector)
+        e.store(e.b.select(bad, e.nan, result), self.result, vector)
 
 
 def _build(kind: Any, along: bool, *options: bool) -> Any:
     """The module of one kernel; vectors of a group lie `stride` (along) or 1 (across) apart."""
     count = kind.outputs
-    e = _Emitter(3 + count, 8)
+    e = Emitter(3 + count, 8)
     x, offsets, tops, *outputs = e.arguments[: 3 + count]
     first_group, last_group, first, last, vectors, length, stride, bits = e.arguments[3 + count :]
     b = e.b
@@ -243,7 +201,7 @@ def _build(kind: Any, along: bool, *options: bool) -> Any:
 
 def _build_combine(high: bool, middles: int) -> Any:
     """float32((high * 256 + middles) * 256 + low), scaled by row and by column."""
-    e = _Emitter(7, 3)
+    e = Emitter(7, 3)
     low, middle, other, top, rows, columns, out, first, last, width = e.arguments
     b = e.b
 
