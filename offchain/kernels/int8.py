@@ -10,6 +10,7 @@ units are VNNI's; without VNNI `torch._int_mm` saturates silently, so a self-tes
 
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ DIGIT_BITS = 8
 BITS_MAX = 15
 LENGTH_MAX = 2**16  # |h l' + l h'| <= 2**14 K
 PRODUCTS_MIN = 2**18  # below so many multiplications float64 is as fast
+BATCHED_MIN = 2**21  # the same for each product of a batch: they are called one by one
 # Maxima between which scaling a rounded float32 by both powers of two is exact: the lowest bit
 # stays at or above 2**-149.
 SMALLEST, LARGEST = 2.0**-60, 2.0**60
@@ -29,11 +31,11 @@ MAGIC = 1.5 * 2**23  # added to |q| < 2**22, it leaves q in the low bits of the 
 
 @dataclass(frozen=True)
 class Digits:
-    """A quantised operand [M, K], laid out as it was, and the power of two of each row."""
+    """A quantised operand [..., M, K], laid out as it was, and the power of two of each row."""
 
     high: Tensor | None
     low: Tensor
-    scale: Tensor  # float32 [M, 1]
+    scale: Tensor  # float32 [..., M, 1]
 
 
 @cache
@@ -61,19 +63,23 @@ def is_available() -> bool:
 
 
 def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
-    """Whether operands [M, K] and [N, K] are for this path."""
+    """Whether operands [..., M, K] and [..., N, K] are for this path."""
+    sizes = (*a.shape[-2:], *b.shape[-2:-1])  # M, K, N
     return (
         a.device.type == "cpu"
-        and a.dim() == b.dim() == 2
+        and a.dim() == b.dim() >= 2
+        and a.shape[:-2] == b.shape[:-2]
         and max(bits_a, bits_b) <= BITS_MAX
-        and a.shape[1] < LENGTH_MAX
-        and a.numel() * b.shape[0] >= PRODUCTS_MIN
+        and a.shape[-1] < LENGTH_MAX
+        # With a length of 1 strides are ambiguous, and torch 2.13 then multiplies wrongly.
+        and min(sizes) > 1
+        and prod(sizes) >= (PRODUCTS_MIN if a.dim() == 2 else BATCHED_MIN)
         and is_available()
     )
 
 
 def compute_digits(x: Tensor, bits: int) -> Digits | None:
-    """Quantise rows of [M, K]; None where a maximum is out of the usual range."""
+    """Quantise rows of [..., M, K]; None where a maximum is out of the usual range."""
     if not is_compiled():
         return _compute_digits(x, bits)
     two = bits > DIGIT_BITS
@@ -110,10 +116,24 @@ def _compute_digits(x: Tensor, bits: int) -> Digits | None:
 
 
 def matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor | None:
-    """[M, K] against [N, K] -> [M, N] in float32, or None where `fused` has to do it."""
+    """[..., M, K] against [..., N, K] -> [..., M, N], or None where `fused` has to do it."""
     left, right = compute_digits(a, bits_a), compute_digits(b, bits_b)
     if left is None or right is None:
         return None
+    if a.dim() == 2:
+        return _multiply(left, right)
+    results = [_multiply(x, y) for x, y in zip(_split(left), _split(right))]
+    return torch.stack(results).reshape(*a.shape[:-1], b.shape[-2])
+
+
+def _split(digits: Digits) -> list[Digits]:
+    """The parts of a batch."""
+    low, scale = digits.low.flatten(0, -3), digits.scale.flatten(0, -3)
+    high = [None] * len(low) if digits.high is None else digits.high.flatten(0, -3)
+    return [Digits(h, x, s) for h, x, s in zip(high, low, scale)]
+
+
+def _multiply(left: Digits, right: Digits) -> Tensor:
     low = torch._int_mm(left.low, right.low.T)
     middles = []
     if left.high is not None:
