@@ -40,7 +40,8 @@ def _get_pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(False,))
 
 
-os.register_at_fork(after_in_child=_get_pool.cache_clear)  # threads are not inherited
+if hasattr(os, "register_at_fork"):  # a child does not inherit threads
+    os.register_at_fork(after_in_child=_get_pool.cache_clear)
 
 
 def run_slices(function: Function, slices: Sequence[tuple[Any, ...]]) -> None:
