@@ -10,16 +10,19 @@ units are VNNI's; without VNNI `torch._int_mm` saturates silently, so a self-tes
 
 from dataclasses import dataclass
 from functools import cache
+from math import prod
 
 import torch
 from torch import Tensor
 
-from offchain.kernels.rounding import EXPONENT, compute_largest
+from offchain.kernels import quantising
+from offchain.kernels.rounding import EXPONENT, compute_largest, is_compiled
 
 DIGIT_BITS = 8
 BITS_MAX = 15
 LENGTH_MAX = 2**16  # |h l' + l h'| <= 2**14 K
 PRODUCTS_MIN = 2**18  # below so many multiplications float64 is as fast
+BATCHED_MIN = 2**21  # the same for each product of a batch: they are called one by one
 # Maxima between which scaling a rounded float32 by both powers of two is exact: the lowest bit
 # stays at or above 2**-149.
 SMALLEST, LARGEST = 2.0**-60, 2.0**60
@@ -28,11 +31,11 @@ MAGIC = 1.5 * 2**23  # added to |q| < 2**22, it leaves q in the low bits of the 
 
 @dataclass(frozen=True)
 class Digits:
-    """A quantised operand [M, K], laid out as it was, and the power of two of each row."""
+    """A quantised operand [..., M, K], laid out as it was, and the power of two of each row."""
 
     high: Tensor | None
     low: Tensor
-    scale: Tensor  # float32 [M, 1]
+    scale: Tensor  # float32 [..., M, 1]
 
 
 @cache
@@ -60,27 +63,43 @@ def is_available() -> bool:
 
 
 def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
-    """Whether operands [M, K] and [N, K] are for this path."""
+    """Whether operands [..., M, K] and [..., N, K] are for this path."""
+    sizes = (*a.shape[-2:], *b.shape[-2:-1])  # M, K, N
     return (
         a.device.type == "cpu"
-        and a.dim() == b.dim() == 2
+        and a.dim() == b.dim() >= 2
+        and a.shape[:-2] == b.shape[:-2]
         and max(bits_a, bits_b) <= BITS_MAX
-        # Of an axis of one element the strides say nothing, and `torch._int_mm` takes one operand
-        # for its transpose: wrong products without a word.
-        and min(*a.shape, *b.shape) > 1
-        and a.shape[1] < LENGTH_MAX
-        and a.numel() * b.shape[0] >= PRODUCTS_MIN
+        and a.shape[-1] < LENGTH_MAX
+        # With a length of 1 strides are ambiguous, and torch 2.13 then multiplies wrongly.
+        and min(sizes) > 1
+        and prod(sizes) >= (PRODUCTS_MIN if a.dim() == 2 else BATCHED_MIN)
         and is_available()
     )
 
 
 def compute_digits(x: Tensor, bits: int) -> Digits | None:
-    """Quantise rows of [M, K]; None where a maximum is out of the usual range."""
-    largest = compute_largest(x)
+    """Quantise rows of [..., M, K]; None where a maximum is out of the usual range."""
+    if not is_compiled():
+        return _compute_digits(x, bits)
+    two = bits > DIGIT_BITS
+    tops, scale, low, high = quantising.compute_digits(x, bits, two)
+    if not _is_usual(tops.view(torch.float32)):
+        return None
+    return Digits(high if two else None, low, scale.unsqueeze(-1))
+
+
+def _is_usual(largest: Tensor) -> bool:
     low, high = largest.aminmax()
     if not float(high) <= LARGEST:
-        return None
-    if float(low) < SMALLEST and bool(((largest > 0) & (largest < SMALLEST)).any()):
+        return False
+    return float(low) >= SMALLEST or not bool(((largest > 0) & (largest < SMALLEST)).any())
+
+
+def _compute_digits(x: Tensor, bits: int) -> Digits | None:
+    """The same without compiled code."""
+    largest = compute_largest(x)
+    if not _is_usual(largest):
         return None
     exponent = largest.view(torch.int32) & EXPONENT
     one = 127 << 23
@@ -97,28 +116,63 @@ def compute_digits(x: Tensor, bits: int) -> Digits | None:
 
 
 def matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor | None:
-    """[M, K] against [N, K] -> [M, N] in float32, or None where `fused` has to do it."""
+    """[..., M, K] against [..., N, K] -> [..., M, N], or None where `fused` has to do it."""
     left, right = compute_digits(a, bits_a), compute_digits(b, bits_b)
     if left is None or right is None:
         return None
-    sums = _multiply(left, right)
-    return sums.mul_(left.scale).mul_(right.scale.T)
+    if a.dim() == 2:
+        return _multiply(left, right)
+    results = [_multiply(x, y) for x, y in zip(_split(left), _split(right))]
+    return torch.stack(results).reshape(*a.shape[:-1], b.shape[-2])
 
 
-def _multiply(a: Digits, b: Digits) -> Tensor:
-    """RN32 of the integer sums; a zero is +0."""
-    low = torch._int_mm(a.low, b.low.T)
-    if a.high is None and b.high is None:
-        return low.float()
-    middle = []
-    if a.high is not None:
-        middle.append(torch._int_mm(a.high, b.low.T))
-    if b.high is not None:
-        middle.append(torch._int_mm(a.low, b.high.T))
+def _split(digits: Digits) -> list[Digits]:
+    """The parts of a batch."""
+    low, scale = digits.low.flatten(0, -3), digits.scale.flatten(0, -3)
+    high = [None] * len(low) if digits.high is None else digits.high.flatten(0, -3)
+    return [Digits(h, x, s) for h, x, s in zip(high, low, scale)]
+
+
+def _multiply(left: Digits, right: Digits) -> Tensor:
+    low = torch._int_mm(left.low, right.low.T)
+    middles = []
+    if left.high is not None:
+        middles.append(torch._int_mm(left.high, right.low.T))
+    if right.high is not None:
+        middles.append(torch._int_mm(left.low, right.high.T))
+    high = None
+    if left.high is not None and right.high is not None:
+        high = torch._int_mm(left.high, right.high.T)
+    combine = quantising.combine if is_combined() else _combine
+    return combine(low, middles, high, left.scale, right.scale)
+
+
+def _combine(
+    low: Tensor, middles: list[Tensor], high: Tensor | None, rows: Tensor, columns: Tensor
+) -> Tensor:
+    """RN32 of the integer sums, scaled; a zero is +0. The middle products may be overwritten."""
     total = low.double()
-    summed = middle[0] if len(middle) == 1 else middle[0].add_(middle[1])
-    total.add_(summed.double(), alpha=2.0**DIGIT_BITS)
-    if a.high is not None and b.high is not None:
-        top = torch._int_mm(a.high, b.high.T)
-        total.add_(top.double(), alpha=2.0 ** (2 * DIGIT_BITS))
-    return total.float()
+    if middles:
+        summed = middles[0] if len(middles) == 1 else middles[0].add_(middles[1])
+        total.add_(summed.double(), alpha=2.0**DIGIT_BITS)
+    if high is not None:
+        total.add_(high.double(), alpha=2.0 ** (2 * DIGIT_BITS))
+    return total.float().mul_(rows).mul_(columns.T)
+
+
+@cache
+def is_combined() -> bool:
+    """Whether compiled code adds up the products of digits as `_combine` does."""
+    if not is_compiled():
+        return False
+    generator = torch.Generator().manual_seed(0)
+    low, *middles, high = torch.randint(
+        -(2**30), 2**30, (4, 9, 70), dtype=torch.int32, generator=generator
+    )
+    rows, columns = (2.0 ** (torch.arange(n)[:, None] - n // 2) for n in low.shape)
+    for count, top in ((0, None), (1, None), (2, high)):
+        result = quantising.combine(low, middles[:count], top, rows, columns)
+        copies = [middle.clone() for middle in middles[:count]]
+        if not torch.equal(result, _combine(low, copies, top, rows, columns)):
+            return False
+    return True

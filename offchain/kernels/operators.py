@@ -1,10 +1,10 @@
 """Whole operators: an operator's microcode compiled once into few torch calls.
 
 `compile_operator` looks for the runs of instructions that `fused` computes as one (ABSMAX,
-QUANTIZE, a fold, DEQUANTIZE), reads through copies that only bring unit stride, and executes what
-is left instruction by instruction. So every operator whose microcode is written with
-`Microcode.total`, `dot` or `match_total` has a fast kernel without asking for one, and none can
-mean anything else than its microcode.
+QUANTIZE, a fold, DEQUANTIZE), reads through copies that only bring unit stride, makes one loop of
+maps that feed each other (`chains`), and executes what is left instruction by instruction. So every
+operator whose microcode is written with `Microcode.total`, `dot` or `match_total` has a fast kernel
+without asking for one, and none can mean anything else than its microcode.
 
 Kernels leave NaN bits as the device made them (see `maps`): whoever commits a tensor makes them
 canonical.
@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from offchain.kernels import fused
+from offchain.kernels import fused, llvm
+from offchain.kernels.chains import Chain, CompiledChain, find_chain
 from offchain.kernels.fast_unary import WIDE, get_function
 from offchain.kernels.folds import execute_fold
 from offchain.kernels.instructions import get_sources
@@ -70,6 +71,11 @@ class _Compiler:
         self.device = device
         self.stages: dict[int, Stage] = {}
         self.reads: dict[int, set[int]] = {}
+        self.users: list[set[int]] = [set() for _ in instructions]
+        for number, instruction in enumerate(instructions):
+            for operand in instruction.operands:
+                if operand.source is Source.INSTRUCTION:
+                    self.users[operand.index].add(number)
 
     def compile(self) -> list[tuple[int, Stage, tuple[int, ...]]]:
         """(instruction number, stage, instructions that are dead after it), in order."""
@@ -95,6 +101,10 @@ class _Compiler:
             match_ = self._match_fused(instruction)
             if match_ is not None:
                 return match_
+        if instruction.kind is Kind.MAP and self.device.type == "cpu" and llvm.LLVM is not None:
+            found = find_chain(self.instructions, number, self.users)
+            if found is not None:
+                return self._compile_chain(*found), found[0].leaves
         if instruction.kind is Kind.MAP:
             return self._compile_map(number), instruction.operands
         return self._compile_other(instruction), instruction.operands
@@ -298,6 +308,36 @@ class _Compiler:
                 return lambda v, i, o: function(x(v, i), y(v, i))
         c, x, y = readers
         return lambda v, i, o: function(c(v, i), x(v, i), y(v, i))
+
+    def _compile_chain(self, chain: Chain, members: list[int]) -> Stage:
+        """One loop, checked against the instructions one by one where it runs first."""
+        compiled = CompiledChain(chain)
+        single = [(member, self._compile_map(member)) for member in members]
+        is_right = None if compiled.is_usable else False
+
+        def by_instruction(values: Values, inputs: Inputs, outside: Outside) -> Tensor:
+            own = values.copy()
+            for member, stage in single:
+                own[member] = stage(own, inputs, outside).contiguous()
+            result = own[members[-1]]
+            assert result is not None
+            return result
+
+        def stage(values: Values, inputs: Inputs, outside: Outside) -> Tensor:
+            nonlocal is_right
+            if is_right is False:
+                return by_instruction(values, inputs, outside)
+            sources = [
+                (values if leaf.source is Source.INSTRUCTION else inputs)[leaf.index]
+                for leaf in chain.leaves
+            ]
+            if is_right:
+                return compiled(sources)
+            result = by_instruction(values, inputs, outside)
+            is_right = compiled.agrees(sources, result)
+            return result
+
+        return stage
 
     def _compile_other(self, instruction: Instruction) -> Stage:
         device = self.device

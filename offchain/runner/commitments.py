@@ -2,31 +2,27 @@
 
 What is committed has canonical NaNs; kernels leave theirs as the device made them, so this is
 where they are put right, once per commitment instead of once per instruction.
-
-A leaf is hashed by a copy of a context that has absorbed the prefix already, which saves building
-the prefixed kilobyte; for the short nodes building it is faster. Threads do not help: a leaf is
-too short for hashlib to release the lock.
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from offchain.kernels.maps import canonicalize
+from offchain.kernels.sha256 import DIGEST_BYTES, compute_digests
 from protocol.merkle import (
     ZERO_LEAF,
     Tree,
+    compute_leaf,
     compute_node,
     compute_vector_tree,
     get_leaf_data,
 )
 from protocol.types import LEAF_BYTES, Array, Root, compute_ceil_log2
 
-DIGEST_BYTES = 32
-_LEAF_PREFIX = sha256(b"\x00")
+LEAF_PREFIX, NODE_PREFIX = 0, 1
 
 
 def to_committed(tensor: Tensor) -> Array:
@@ -63,26 +59,17 @@ class CompactTree(Tree):
 def _compute_next_level(level: bytes, padding: bytes) -> bytes:
     if (len(level) // DIGEST_BYTES) % 2:
         level += padding
-    pairs = range(0, len(level), 2 * DIGEST_BYTES)
-    return b"".join(
-        [sha256(b"\x01" + level[start : start + 2 * DIGEST_BYTES]).digest() for start in pairs]
-    )
+    return compute_digests(np.frombuffer(level, np.uint8), 2 * DIGEST_BYTES, NODE_PREFIX)
 
 
 def compute_leaves(array: Array) -> bytes:
     """The hashes of a tensor's leaves, one after the other."""
-    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-    whole = len(data) - len(data) % LEAF_BYTES
-    leaves = []
-    for start in range(0, whole, LEAF_BYTES):
-        context = _LEAF_PREFIX.copy()
-        context.update(data[start : start + LEAF_BYTES])
-        leaves.append(context.digest())
-    if whole < len(data):
-        context = _LEAF_PREFIX.copy()
-        context.update(get_leaf_data(data, whole // LEAF_BYTES))
-        leaves.append(context.digest())
-    return b"".join(leaves) or ZERO_LEAF
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    whole = data.size - data.size % LEAF_BYTES
+    leaves = compute_digests(data[:whole], LEAF_BYTES, LEAF_PREFIX)
+    if whole < data.size:
+        leaves += compute_leaf(get_leaf_data(data.data, whole // LEAF_BYTES))
+    return leaves or ZERO_LEAF
 
 
 def compute_tensor_tree(tensor: Tensor) -> CompactTree:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from offchain.kernels import llvm
 from offchain.kernels.memory import Outside
 from offchain.kernels.operators import Inputs, Kernel, compile_operator
+from offchain.runner.grouping import Group, compute_groups
 from protocol.instructions import Opcode
 from protocol.program import Program
 
@@ -34,7 +36,7 @@ def get_device(name: str) -> torch.device:
 
 @dataclass(frozen=True)
 class _Stage:
-    operator: int
+    operator: int  # the last, where several are computed as one
     kernel: Kernel
     producers: tuple[int, ...]
     dead: tuple[int, ...]  # outputs that nothing reads after this operator
@@ -83,16 +85,23 @@ class Plan:
 
     def _schedule(self, needed: set[int]) -> tuple[_Stage, ...]:
         active = [j for j in sorted(needed) if j not in self._constants]
-        last_use = {j: j for j in active}
-        for j in active:
-            last_use.update(dict.fromkeys(self._producers[j], j))
-        dead: dict[int, list[int]] = {j: [] for j in active}
+        single = {j: Group(self.program.microcode[j], self._producers[j]) for j in active}
+        groups = single
+        if self.device.type == "cpu" and llvm.LLVM is not None:
+            groups = compute_groups(active, single, self._kept)
+        last_use = {j: j for j in groups}
+        for j, group in groups.items():
+            last_use.update(dict.fromkeys(group.producers, j))
+        dead: dict[int, list[int]] = {j: [] for j in groups}
         for j, user in last_use.items():
             if j not in self._kept and j not in self._constants:
                 dead[user].append(j)
-        return tuple(
-            _Stage(j, self._kernels[j], self._producers[j], tuple(dead[j])) for j in active
-        )
+        stages = []
+        for j, group in groups.items():
+            alone = group is single[j]
+            kernel = self._kernels[j] if alone else compile_operator(group.code, self.device)
+            stages.append(_Stage(j, kernel, group.producers, tuple(dead[j])))
+        return tuple(stages)
 
     def execute(
         self,

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.bench import hashing, last_step, steps
+from scripts.bench import breakdown, hashing, last_step, steps
 from scripts.bench.challenge import measure_challenge
 from scripts.bench.dispute import measure_largest
 from scripts.bench.document import replace_section
@@ -33,6 +33,10 @@ def _measure_steps(device: str) -> str:
     return steps.format_table(steps.measure_steps(device))
 
 
+def _measure_breakdown(device: str) -> str:
+    return breakdown.measure_table()
+
+
 def _measure_hashing(device: str) -> str:
     return hashing.format_table(hashing.measure_hashing())
 
@@ -42,6 +46,7 @@ SECTIONS: dict[str, Callable[[str], str]] = {
     "dispute": _measure_dispute,
     "challenge": _measure_challenge,
     "steps": _measure_steps,
+    "breakdown": _measure_breakdown,
     "hashing": _measure_hashing,
 }
 ON_GPU = ("steps",)

@@ -18,10 +18,10 @@ def _get_processor() -> str:
 
 
 def describe_machine(device: str) -> str:
-    """Date, processor, cores, library and, where there is one, the GPU's name."""
+    """Date, processor, cores, what else it is doing, library and, where there is one, the GPU."""
     parts = [
         datetime.date.today().isoformat(),
-        f"{_get_processor()}, {os.cpu_count()} cores",
+        f"{_get_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
         f"torch {torch.__version__.split('+')[0]}, {torch.backends.cpu.get_cpu_capability()}",
     ]
     if device == "cuda":

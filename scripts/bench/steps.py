@@ -15,7 +15,7 @@ import torch
 
 from examples.gpt import Config, build
 from offchain.capture.capture import FieldSpec, capture
-from offchain.runner.plan import get_device
+from offchain.runner.plan import Tensors, get_device
 from offchain.runner.step import Stepper, to_device
 from protocol.execution import Dataset
 from protocol.types import Seed, StepIndex
@@ -56,12 +56,20 @@ def _time(action: Callable[[int], None], step: int, device: torch.device) -> flo
     return time.perf_counter() - start
 
 
-def measure_step(
-    size: tuple[int, int, int, int], policy: str, device_name: str, repetitions: int
-) -> StepFigure:
-    """Alternate Crux and eager steps; the first of each warms up."""
+@dataclass(frozen=True)
+class Prepared:
+    """The example model by Crux, and what builds the same one for PyTorch."""
+
+    config: Config
+    stepper: Stepper
+    state: Tensors
+
+
+def prepare(
+    size: tuple[int, int, int, int], policy: str, device: torch.device, threads: int | None = None
+) -> Prepared:
+    """Capture the model and put its first state on the device."""
     layers, channels, context, rows = size
-    device = get_device(device_name)
     config = Config(vocabulary=VOCABULARY, context=context, layers=layers, channels=channels)
     model, optimizer = build(config)
     captured = capture(
@@ -70,10 +78,20 @@ def measure_step(
     program = captured.program
     tokens = np.random.default_rng(0).integers(0, VOCABULARY, RECORDS + context).astype(np.int32)
     stepper = Stepper(
-        program, Dataset((tokens,), RECORDS), Seed(bytes(32)), device_name, None, None
+        program, Dataset((tokens,), RECORDS), Seed(bytes(32)), str(device), threads=threads
     )
-    state = to_device(program, captured.genesis, stepper.device)
-    model, optimizer = build(config)
+    return Prepared(config, stepper, to_device(program, captured.genesis, device))
+
+
+def measure_step(
+    size: tuple[int, int, int, int], policy: str, device_name: str, repetitions: int
+) -> StepFigure:
+    """Alternate Crux and eager steps; the first of each warms up."""
+    _, _, context, rows = size
+    device = get_device(device_name)
+    prepared = prepare(size, policy, device)
+    stepper, state = prepared.stepper, prepared.state
+    model, optimizer = build(prepared.config)
     model.to(device)
     batches = [
         stepper.compute_batch(StepIndex(i))[0].long().reshape(rows, context + 1)
@@ -96,7 +114,7 @@ def measure_step(
     return StepFigure(
         *size,
         policy,
-        len(program.operators),
+        len(stepper.program.operators),
         statistics.median(t for t, _ in times),
         statistics.median(t for _, t in times),
     )

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from offchain.kernels import fused, int8
+from offchain.kernels.maps import canonicalize
 from offchain.kernels.settings import numeric_settings
 from tests.unit.offchain.kernels.samples import is_same, make_floats
 
@@ -60,6 +61,41 @@ def test_exact_matmul__axes_of_one_element__equals_float64(
     result = fused.exact_matmul(a, b, 15, 15)
     monkeypatch.setattr(int8, "is_usable", lambda *_: False)
     assert is_same(result, fused.exact_matmul(a, b, 15, 15))
+
+
+@pytest.mark.skipif(not int8.is_available(), reason="this CPU's int8 products are not exact")
+@pytest.mark.parametrize("bits", [(8, 8), (15, 15), (8, 15)])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_matmul__batches_in_random_layouts__equal_float64(
+    bits: tuple[int, int], compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(int8, "BATCHED_MIN", 0)
+    if not compiled:
+        monkeypatch.setattr(int8, "is_compiled", lambda: False)
+        monkeypatch.setattr(int8, "is_combined", lambda: False)
+    rng = np.random.default_rng(sum(bits))
+    used = 0
+    for values in ["plain", "awkward", "wild"] * 6:
+        m, k, n, h = (int(rng.integers(1, 20)) for _ in range(4))
+        batch = (2, h) if rng.random() < 0.5 else (h,)
+        a, b = (
+            torch.from_numpy(make_floats(rng, rows * k * int(np.prod(batch)), values)).reshape(
+                *batch, rows, k
+            )
+            for rows in (m, n)
+        )
+        a = a.mT.contiguous().mT if rng.random() < 0.5 else a
+        b = b.movedim(0, -2).contiguous().movedim(-2, 0) if rng.random() < 0.5 else b
+        if not int8.is_usable(a, b, *bits):
+            assert min(m, k, n) == 1
+            continue
+        with numeric_settings(threads=1):
+            used += int8.matmul(a, b, *bits) is not None
+            result = fused.exact_matmul(a, b, *bits)
+            with monkeypatch.context() as patch:
+                patch.setattr(int8, "is_usable", lambda *_: False)
+                assert is_same(canonicalize(result), canonicalize(fused.exact_matmul(a, b, *bits)))
+    assert used >= 4
 
 
 def test_compute_digits__maximum_out_of_range__is_left_to_float64() -> None:

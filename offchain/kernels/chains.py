@@ -1,0 +1,278 @@
+"""Map instructions that feed each other, as one compiled loop over elements.
+
+Each instruction is one IEEE operation on values that stay in registers, so a chain gives the bits
+that its instructions give one by one through memory. NaN bits are not canonical, as in `maps`.
+"""
+
+import ctypes
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from offchain.kernels import llvm
+from offchain.kernels.emitter import Emitter
+from offchain.kernels.reading import TORCH_DTYPES
+from protocol.instructions import Instruction, Opcode, Operand, Source
+from protocol.types import Dtype
+from protocol.views import contiguous
+
+AXES = 3  # loops around each other, at most
+WORD_BYTES = 4  # of f32 and i32
+SLICE_ELEMENTS = 2**15  # per thread at least
+ELEMENTS_MIN = 2**10  # below, compiling takes longer than it will ever save
+
+_FLOAT = {Opcode.ADD: "fadd", Opcode.SUB: "fsub", Opcode.MUL: "fmul", Opcode.DIV: "fdiv"}
+_INTEGER = {
+    Opcode.IADD: "add",
+    Opcode.ISUB: "sub",
+    Opcode.IMUL: "mul",
+    Opcode.AND: "and_",
+    Opcode.OR: "or_",
+}
+_INTRINSIC = {
+    Opcode.SQRT: "llvm.sqrt.f32",
+    Opcode.ABS: "llvm.fabs.f32",
+    Opcode.FLOOR: "llvm.floor.f32",
+}
+_COMPARISON = {
+    Opcode.LT: ("fcmp_ordered", "<"),
+    Opcode.LE: ("fcmp_ordered", "<="),
+    Opcode.EQ: ("fcmp_ordered", "=="),
+    Opcode.ILT: ("icmp_signed", "<"),
+    Opcode.ILE: ("icmp_signed", "<="),
+    Opcode.IEQ: ("icmp_signed", "=="),
+}
+_OTHER = {
+    Opcode.NEG,
+    Opcode.NOT,
+    Opcode.SELECT,
+    Opcode.MAX,
+    Opcode.MIN,
+    Opcode.I2F,
+    Opcode.F2I,
+    Opcode.COPY,
+}
+SUPPORTED = frozenset({*_FLOAT, *_INTEGER, *_INTRINSIC, *_COMPARISON, *_OTHER})
+
+
+@dataclass(frozen=True)
+class Step:
+    """One instruction; an operand >= 0 is a step before it, below that ~operand is a leaf."""
+
+    opcode: Opcode
+    operands: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Steps, the last of which is the result, and the operands that are read from memory."""
+
+    steps: tuple[Step, ...]
+    leaves: tuple[Operand, ...]
+    shape: tuple[int, ...]
+    dtype: Dtype
+
+
+def find_chain(
+    instructions: Sequence[Instruction], number: int, users: Sequence[set[int]]
+) -> tuple[Chain, list[int]] | None:
+    """The chain that ends in an instruction, and its members; None where there is none to gain.
+
+    A member is read by members only, element by element.
+    """
+    root = instructions[number]
+    if root.opcode not in SUPPORTED or prod(root.shape) < ELEMENTS_MIN:
+        return None
+    members = {number}
+    for k in range(number - 1, -1, -1):
+        instruction = instructions[k]
+        if instruction.opcode not in SUPPORTED or not users[k] or not users[k] <= members:
+            continue
+        reads = [
+            operand
+            for user in users[k]
+            for operand in instructions[user].operands
+            if operand.source is Source.INSTRUCTION and operand.index == k
+        ]
+        as_it_lies = all(o.view == contiguous(root.shape) for o in reads)
+        if instruction.shape == root.shape and as_it_lies:
+            members.add(k)
+    if len(members) == 1 and root.opcode is not Opcode.SQRT:
+        return None
+    places: dict[int, int] = {}
+    leaves: dict[Operand, int] = {}
+    steps = []
+    for place, k in enumerate(sorted(members)):
+        places[k] = place
+        operands = tuple(
+            places[o.index]
+            if o.source is Source.INSTRUCTION and o.index in members
+            else ~leaves.setdefault(o, len(leaves))
+            for o in instructions[k].operands
+        )
+        steps.append(Step(instructions[k].opcode, operands))
+    return Chain(tuple(steps), tuple(leaves), root.shape, root.dtype), sorted(members)
+
+
+def _emit_step(e: Emitter, step: Step, x: list[Any]) -> Any:
+    b, opcode = e.b, step.opcode
+    if opcode in _FLOAT:
+        return getattr(b, _FLOAT[opcode])(*x)
+    if opcode in _INTEGER:
+        return getattr(b, _INTEGER[opcode])(*x)
+    if opcode in _INTRINSIC:
+        return llvm.emit_call(b, _INTRINSIC[opcode], e.f32, *x)
+    if opcode in _COMPARISON:
+        name, sign = _COMPARISON[opcode]
+        return b.zext(getattr(b, name)(sign, *x), e.i32)
+    match opcode:
+        case Opcode.NEG:
+            return b.fneg(*x)
+        case Opcode.NOT:
+            return b.zext(b.icmp_signed("==", x[0], e.i32(0)), e.i32)
+        case Opcode.SELECT:
+            return b.select(b.icmp_signed("!=", x[0], e.i32(0)), x[1], x[2])
+        case Opcode.MAX | Opcode.MIN:
+            keys = [_emit_sortable(e, value) for value in x]
+            chosen = b.icmp_signed(">=" if opcode is Opcode.MAX else "<=", *keys)
+            return b.select(b.fcmp_unordered("uno", *x), e.nan, b.select(chosen, *x))
+        case Opcode.I2F:
+            return b.sitofp(x[0], e.f32)
+        case Opcode.F2I:
+            return llvm.emit_call(b, "llvm.fptosi.sat.i32.f32", e.i32, x[0])
+    return x[0]
+
+
+def _emit_sortable(e: Emitter, x: Any) -> Any:
+    """See `maps.compute_sortable`."""
+    word = e.b.bitcast(x, e.i32)
+    mask = e.b.and_(e.b.ashr(word, e.i32(31)), e.i32(2**31 - 1))
+    return e.b.xor(word, mask)
+
+
+@cache
+def _get_kernel(
+    steps: tuple[Step, ...], floats: tuple[bool, ...], inner: tuple[int, ...]
+) -> llvm.Function:
+    """(leaves, output, sizes): sizes are the lengths, then the strides of each leaf.
+
+    `inner` has 0 and 1 where a leaf's stride along the last axis is known to be that, else 2.
+    """
+    count = len(floats)
+    e = Emitter(count + 2, 0)
+    *leaves, out, sizes = e.arguments
+    b = e.b
+    table = [e.load(sizes, e.i64, e.i64(i)) for i in range(AXES * (1 + count))]
+    lengths, strides = table[:AXES], [table[AXES * i : AXES * (i + 1)] for i in range(1, count + 1)]
+
+    def do_line(i: Any, j: Any) -> None:
+        bases = [b.add(b.mul(i, s[0]), b.mul(j, s[1])) for s in strides]
+        line = b.mul(b.add(b.mul(i, lengths[1]), j), lengths[2])
+
+        def do_element(k: Any) -> None:
+            values = []
+            for leaf, base, s, kind, is_float in zip(leaves, bases, strides, inner, floats):
+                along = (e.i64(0), k, b.mul(k, s[2]))[kind]
+                values.append(e.load(leaf, e.f32 if is_float else e.i32, b.add(base, along)))
+            results: list[Any] = []
+            for step in steps:
+                operands = [results[o] if o >= 0 else values[~o] for o in step.operands]
+                results.append(_emit_step(e, step, operands))
+            e.store(results[-1], out, b.add(line, k))
+
+        e.loop(lengths[2], do_element)
+
+    e.loop(lengths[0], lambda i: e.loop(lengths[1], lambda j: do_line(i, j)))
+    b.ret_void()
+    types = [ctypes.c_void_p] * (count + 2)
+    return llvm.compile_function(e.module, "run", types, optimise=True)
+
+
+def _collapse(
+    shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]
+) -> tuple[list[int], list[list[int]]]:
+    """Lengths, and strides per leaf, with axes joined that every leaf runs through as one."""
+    lengths: list[int] = []
+    joined: list[list[int]] = [[] for _ in strides]
+    for axis, length in enumerate(shape):
+        if length == 1:
+            continue
+        own = [s[axis] for s in strides]
+        if lengths and all(j[-1] == s * length for j, s in zip(joined, own)):
+            lengths[-1] *= length
+            for j, s in zip(joined, own):
+                j[-1] = s
+        else:
+            lengths.append(length)
+            for j, s in zip(joined, own):
+                j.append(s)
+    return lengths, joined
+
+
+class CompiledChain:
+    """A chain made ready for its shape; called with the leaves' sources."""
+
+    def __init__(self, chain: Chain):
+        self.chain = chain
+        lengths, strides = _collapse(chain.shape, [leaf.view.strides for leaf in chain.leaves])
+        self.is_usable = len(lengths) <= AXES
+        missing = AXES - len(lengths)
+        self.lengths = [1] * missing + lengths
+        self.strides = [[0] * missing + own for own in strides]
+        self._slices: dict[int, list[tuple[list[int], Any]]] = {}
+
+    def _get_slices(self, parts: int) -> list[tuple[list[int], Any]]:
+        """Per thread: where each leaf and the output begin, in bytes, and the table of sizes."""
+        if parts not in self._slices:
+            axis = next((a for a in range(AXES) if self.lengths[a] >= parts), AXES - 1)
+            outer = any(length > 1 for length in self.lengths[:axis])
+            cuts = 1 if outer else min(parts, self.lengths[axis])
+            bounds = [self.lengths[axis] * p // cuts for p in range(cuts + 1)]
+            below = prod(self.lengths[axis + 1 :])
+            slices = []
+            for low, high in zip(bounds, bounds[1:]):
+                offsets = [
+                    (leaf.view.offset + own[axis] * low) * WORD_BYTES
+                    for leaf, own in zip(self.chain.leaves, self.strides)
+                ]
+                offsets.append(low * below * WORD_BYTES)
+                lengths = [*self.lengths[:axis], high - low, *self.lengths[axis + 1 :]]
+                sizes = [*lengths, *sum(self.strides, [])]
+                slices.append((offsets, struct.pack(f"{len(sizes)}q", *sizes)))
+            self._slices[parts] = slices
+        return self._slices[parts]
+
+    def __call__(self, sources: Sequence[Tensor]) -> Tensor:
+        """The output, shaped; sources are whole contiguous tensors."""
+        chain = self.chain
+        out = torch.empty(chain.shape, dtype=TORCH_DTYPES[chain.dtype])
+        addresses = [tensor.data_ptr() for tensor in (*sources, out)]
+        parts = max(1, min(torch.get_num_threads(), out.numel() // SLICE_ELEMENTS))
+        slices = [
+            (*(address + offset for address, offset in zip(addresses, offsets)), sizes)
+            for offsets, sizes in self._get_slices(parts)
+        ]
+        kernel = _get_kernel(
+            chain.steps,
+            tuple(leaf.dtype is Dtype.F32 for leaf in chain.leaves),
+            tuple(own[-1] if own[-1] in (0, 1) else 2 for own in self.strides),
+        )
+        llvm.run_slices(kernel, slices)
+        return out
+
+    def agrees(self, sources: Sequence[Tensor], expected: Tensor) -> bool:
+        """Whether it can be compiled and gives a known result; any NaN is like any other."""
+        try:
+            result = self(sources)
+        except RuntimeError:
+            return False
+        same = result.view(torch.int32) == expected.view(torch.int32)
+        if result.dtype is torch.float32:
+            same |= result.isnan() & expected.isnan()
+        return bool(same.all())
