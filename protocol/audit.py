@@ -171,6 +171,7 @@ def process_join(
     _require(lottery.total_stake + amount <= STAKE_MAX, refusals.StakeOutOfRange)
     stake = Wei(account.stake + amount)
     _require(stake >= preset.penalty, refusals.StakeBelowPenalty)
+    _require(amount != 0, refusals.ZeroAmount)
     _require(free >= amount, refusals.InsufficientStake)
     active_from = Seconds(now + preset.warmup_seconds)
     lottery = _set_auditor(lottery, caller, replace(account, stake=stake, active_from=active_from))

@@ -28,6 +28,12 @@ class StakeBelowPenalty(AuditError):
     reason = "lottery: stake below penalty"
 
 
+class ZeroAmount(AuditError):
+    """Joining with nothing."""
+
+    reason = "vault: zero amount"
+
+
 class InsufficientStake(AuditError):
     """More than what is free in the vault."""
 

@@ -15,6 +15,7 @@ from protocol.views import View
 from scripts.bench.element_cases import Case, Leaves, Surroundings, build_case
 
 TRANSACTION_GAS = 21_000
+GAS_GOAL = 500_000  # of one last step, the transaction included
 SMALL: Shape = (4, 8)
 LARGE: Shape = (2**14, 2**14)  # = 2**28 elements
 FOLD = 600  # its chunk 1 is a whole one, with an accumulator before it

@@ -87,9 +87,13 @@ class World:
         return World(self.contracts, self.addresses, self.actors, deepcopy(self.ghost), self.minted)
 
 
-@cache
 def deploy(beacon: str) -> World:
-    """Deploy everything, with that beacon; once in a session, so let sequences anchor it."""
+    """Deploy everything, with that beacon; once in a chain, so let sequences anchor it."""
+    return _deploy(beacon, boa.env)
+
+
+@cache
+def _deploy(beacon: str, chain: Any) -> World:
     sources = SOURCES | {"beacon": beacon}
     addresses = {name: str(boa.env.generate_address()) for name in sources}
     parameters = PARAMETERS

@@ -6,6 +6,9 @@ import boa
 import pytest
 
 from tests.economy import Economy, deploy_economy
+from tests.environment import environment
+
+__all__ = ["environment"]
 
 
 @pytest.fixture

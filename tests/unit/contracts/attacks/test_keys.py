@@ -127,14 +127,15 @@ def test_thief__joins_and_commits_again_and_again__not_after_the_node_is_retired
     registry = audits.economy.registry
     payout = registry.payout_of(auditor)
     claim_id, later = audits.committed(auditor), audits.drawn()
-    assert audits.join(auditor, 0) == ""  # by the thief, with the key
+    audits.economy.stake(auditor, 2)
+    assert audits.join(auditor, 1) == ""  # by the thief, with the key
     assert audits.leave(auditor, payout) == "lottery: audits open"
     registry.retire(auditor, sender=payout)
-    assert audits.join(auditor, 0) == "lottery: not an auditor"
+    assert audits.join(auditor, 1) == "lottery: not an auditor"
     assert audits.commit(later, auditor, FALSE_ROOT) == "lottery: not drawn"
     audits.pass_deadline(claim_id, "open_deadline")
     assert audits.declare_default(claim_id, audits.segment_of(claim_id, auditor)) == ""
     assert audits.settle(claim_id, auditor) == ""
     audits.warm_up()
     assert audits.leave(auditor, payout) == ""
-    assert audits.economy.vault.free_of(auditor) == 10 * PENALTY
+    assert audits.economy.vault.free_of(auditor) == 10 * PENALTY + 2

@@ -1,4 +1,4 @@
-"""One verifier for all tests: it has no state."""
+"""One verifier for a module of tests: it has no state."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ import pytest
 from scripts.campaign.referee import Referee
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def verifier() -> Any:
     map_unit = boa.load("contracts/MapUnit.vy")
     return boa.load("contracts/StepVerifier.vy", map_unit.address)
