@@ -50,6 +50,7 @@ AREAS = {
     "availability": "audits",
     "game": "games",
     "clock": "games",
+    "lottery: no audit budget": "",  # who looks for audits pays for them
 }
 
 # Builders of a function, where they are not called as it is.
@@ -89,7 +90,9 @@ class Player:
         is_late = "lottery: reveal window closed" in wanted
         self.are_reveals_late = is_late and self.random.random() < 0.5
         self.builder = Builder(driver, self.random)
-        areas = sorted({AREAS.get(re.split("[ .:]", name)[0], "") for name in wanted})
+        areas = sorted(
+            {AREAS.get(name, AREAS.get(re.split("[ .:]", name)[0], "")) for name in wanted}
+        )
         if any(areas):
             self.builder.focus = self.random.choice(areas)
 
