@@ -83,12 +83,14 @@ class Plan:
                     wanted += self._producers[operator]
         return needed
 
+    def _may_join(self) -> bool:
+        """Whether several operators may be computed as one."""
+        return self.device.type == "cpu" and llvm.LLVM is not None
+
     def _schedule(self, needed: set[int]) -> tuple[_Stage, ...]:
         active = [j for j in sorted(needed) if j not in self._constants]
         single = {j: Group(self.program.microcode[j], self._producers[j]) for j in active}
-        groups = single
-        if self.device.type == "cpu" and llvm.LLVM is not None:
-            groups = compute_groups(active, single, self._kept)
+        groups = compute_groups(active, single, self._kept) if self._may_join() else single
         last_use = {j: j for j in groups}
         for j, group in groups.items():
             last_use.update(dict.fromkeys(group.producers, j))

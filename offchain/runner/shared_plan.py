@@ -64,6 +64,10 @@ class SharedPlan(Plan):
         self.periods = tuple(periods)
         return kernels
 
+    def _may_join(self) -> bool:
+        """Kernels are of parts; what the program's microcode joins would be of the whole."""
+        return False
+
     def _divide(self, code: tuple[Instruction, ...], inputs: tuple[Period, ...]) -> Parts:
         parts: list[Part] = []
         wanted: dict[tuple[int, int], int] = {}  # to the number of the input that is the whole
