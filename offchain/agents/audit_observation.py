@@ -4,11 +4,10 @@ from dataclasses import dataclass, field, replace
 
 from offchain.agents.views import AgentView, AuditView, ClaimView, DutyView
 from offchain.chain.client import Chain
-from offchain.chain.lottery import AuditStatus, Draw
+from offchain.chain.lottery import UNSETTLED, AuditStatus, Draw
 from offchain.chain.records import Address, Claim, ClaimId, ClaimStatus
 
 OVERLAP_BLOCKS = 128  # read again: a reorganisation may have brought other events
-UNSETTLED = (AuditStatus.COMMITTED, AuditStatus.MISMATCHED)
 
 
 @dataclass

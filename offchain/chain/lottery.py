@@ -36,6 +36,9 @@ class AuditStatus(IntEnum):
     PUNISHED = 16
 
 
+UNSETTLED = (AuditStatus.COMMITTED, AuditStatus.MISMATCHED)
+
+
 @dataclass(frozen=True)
 class Draw:
     """A claim's draw; the seed is zero where nothing was drawn."""

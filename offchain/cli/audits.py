@@ -1,5 +1,6 @@
 """`crux audits` and `crux settle`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from offchain.chain.client import Chain
 from offchain.chain.errors import Reverted
-from offchain.chain.lottery import AuditStatus
+from offchain.chain.lottery import UNSETTLED
 from offchain.chain.records import Address, Claim, ClaimId
 from offchain.cli.options import (
     account_option,
@@ -19,8 +20,6 @@ from offchain.cli.options import (
     print_json,
 )
 
-UNSETTLED = (AuditStatus.COMMITTED, AuditStatus.MISMATCHED)
-
 
 @click.command()
 @network_options
@@ -28,8 +27,9 @@ UNSETTLED = (AuditStatus.COMMITTED, AuditStatus.MISMATCHED)
 def audits(network: str, manifest: Path, as_json: bool) -> None:
     """Claims whose auditors were drawn, the latest first, and how each audit stands."""
     with open_chain(network, manifest) as chain:
-        claims = (chain.escrow.get_claim(claim_id) for claim_id in chain.escrow.get_claim_ids())
-        rows = [row for claim in claims if (row := describe_draw(chain, claim)) is not None]
+        rows = [
+            row for claim in _get_claims(chain) if (row := describe_draw(chain, claim)) is not None
+        ]
         if as_json:
             print_json(rows)
             return
@@ -50,9 +50,8 @@ def audits(network: str, manifest: Path, as_json: bool) -> None:
 def settle(task_id: int, network: str, manifest: Path, account: str) -> None:
     """End audits of a task whose claims are decided: fees are paid, or free again. Anybody may."""
     with open_chain(network, manifest, account) as chain:
-        claims = (chain.escrow.get_claim(claim_id) for claim_id in chain.escrow.get_claim_ids())
         found = False
-        for claim in claims:
+        for claim in _get_claims(chain):
             if claim.task_id != task_id:
                 continue
             for auditor in chain.lottery.get_commitments(claim.id):
@@ -62,6 +61,11 @@ def settle(task_id: int, network: str, manifest: Path, account: str) -> None:
                 click.echo(f"claim {claim.id}, {auditor}: {_settle(chain, claim.id, auditor)}")
         if not found:
             click.echo(f"task {task_id}: no audit to settle")
+
+
+def _get_claims(chain: Chain) -> Iterator[Claim]:
+    """The latest first."""
+    return (chain.escrow.get_claim(claim_id) for claim_id in chain.escrow.get_claim_ids())
 
 
 def _settle(chain: Chain, claim_id: ClaimId, auditor: Address) -> str:

@@ -91,6 +91,16 @@ def store_option(function: F) -> F:
     return option(function)
 
 
+def spec_argument(function: F) -> F:
+    """The file that `crux compile` wrote."""
+    argument = click.argument(
+        "spec_path",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=HOME / "task.json",
+    )
+    return argument(function)
+
+
 def steps_options(function: F) -> F:
     """--steps and --segments."""
     for option in (

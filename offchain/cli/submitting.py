@@ -18,7 +18,6 @@ from offchain.chain.records import Offer, Share, Terms, check_address
 from offchain.chain.token import Token
 from offchain.cli.options import (
     DURATION,
-    HOME,
     account_option,
     choose_segments,
     json_option,
@@ -27,6 +26,7 @@ from offchain.cli.options import (
     open_store,
     parse_seed,
     print_json,
+    spec_argument,
     steps_options,
     store_option,
 )
@@ -38,11 +38,7 @@ from protocol.validation import validate, validate_task
 
 
 @click.command()
-@click.argument(
-    "spec_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=HOME / "task.json",
-)
+@spec_argument
 @network_options
 @account_option
 @store_option

@@ -14,6 +14,7 @@ from offchain.cli.options import (
     choose_segments,
     open_store,
     parse_seed,
+    spec_argument,
     steps_options,
     store_option,
 )
@@ -30,11 +31,7 @@ PROCESS_VARIABLE = "LOCAL_RANK"  # set by torchrun: the process's number on this
 
 
 @click.command("train")
-@click.argument(
-    "spec_path",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=HOME / "task.json",
-)
+@spec_argument
 @store_option
 @steps_options
 @click.option(

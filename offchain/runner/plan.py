@@ -50,10 +50,10 @@ class Plan:
         self.device = device
         operators = program.operators
         producers = [tuple(item.producer for item in op.inputs) for op in operators]
+        self._kept = {slot.producer for slot in program.slots} | set(program.reported.values())
         self._kernels = self._compile(program)
         self._producers = producers
         self._constants = self._fold_constants()
-        self._kept = {slot.producer for slot in program.slots} | set(program.reported.values())
         self._stages = self._schedule(self._compute_needed())
 
     def _compile(self, program: Program) -> list[Kernel]:

@@ -50,14 +50,13 @@ class SharedPlan(Plan):
 
     def _compile(self, program: Program) -> list[Kernel]:
         kernels = []
-        kept = {slot.producer for slot in program.slots} | set(program.reported.values())
         periods: list[Period] = []
         for operator, code in zip(program.operators, program.microcode):
             inputs = tuple(periods[item.producer] for item in operator.inputs)
             parts = self._divide(code, inputs)
             kernel = self._compile_parts(parts)
             periods.append(parts.period)
-            if parts.period is not None and len(self.operators) in kept:
+            if parts.period is not None and len(self.operators) in self._kept:
                 kernel, periods[-1] = self._complete(kernel, parts.period), None
             kernels.append(kernel)
             self.operators.append(parts)
