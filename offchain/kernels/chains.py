@@ -5,21 +5,21 @@ that its instructions give one by one through memory. NaN bits are not canonical
 """
 
 import ctypes
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from offchain.kernels import llvm
+from offchain.kernels import llvm, threads
 from offchain.kernels.emitter import Emitter
 from offchain.kernels.reading import TORCH_DTYPES
 from protocol.instructions import Instruction, Opcode, Operand, Source
-from protocol.types import Dtype
+from protocol.types import Array, Dtype
 from protocol.views import contiguous
 
 AXES = 3  # loops around each other, at most
@@ -225,9 +225,9 @@ class CompiledChain:
         missing = AXES - len(lengths)
         self.lengths = [1] * missing + lengths
         self.strides = [[0] * missing + own for own in strides]
-        self._slices: dict[int, list[tuple[list[int], Any]]] = {}
+        self._slices: dict[int, list[tuple[list[int], Array]]] = {}
 
-    def _get_slices(self, parts: int) -> list[tuple[list[int], Any]]:
+    def _get_slices(self, parts: int) -> list[tuple[list[int], Array]]:
         """Per thread: where each leaf and the output begin, in bytes, and the table of sizes."""
         if parts not in self._slices:
             axis = next((a for a in range(AXES) if self.lengths[a] >= parts), AXES - 1)
@@ -244,7 +244,7 @@ class CompiledChain:
                 offsets.append(low * below * WORD_BYTES)
                 lengths = [*self.lengths[:axis], high - low, *self.lengths[axis + 1 :]]
                 sizes = [*lengths, *sum(self.strides, [])]
-                slices.append((offsets, struct.pack(f"{len(sizes)}q", *sizes)))
+                slices.append((offsets, np.array(sizes, dtype=np.int64)))
             self._slices[parts] = slices
         return self._slices[parts]
 
@@ -255,7 +255,7 @@ class CompiledChain:
         addresses = [tensor.data_ptr() for tensor in (*sources, out)]
         parts = max(1, min(torch.get_num_threads(), out.numel() // SLICE_ELEMENTS))
         slices = [
-            (*(address + offset for address, offset in zip(addresses, offsets)), sizes)
+            (*(address + offset for address, offset in zip(addresses, offsets)), sizes.ctypes.data)
             for offsets, sizes in self._get_slices(parts)
         ]
         kernel = _get_kernel(
@@ -263,7 +263,7 @@ class CompiledChain:
             tuple(leaf.dtype is Dtype.F32 for leaf in chain.leaves),
             tuple(own[-1] if own[-1] in (0, 1) else 2 for own in self.strides),
         )
-        llvm.run_slices(kernel, slices)
+        threads.run_slices(kernel, slices)
         return out
 
     def agrees(self, sources: Sequence[Tensor], expected: Tensor) -> bool:

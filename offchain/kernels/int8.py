@@ -15,7 +15,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from offchain.kernels import quantising
+from offchain.kernels import quantising, vnni
 from offchain.kernels.rounding import EXPONENT, compute_largest, is_compiled
 
 DIGIT_BITS = 8
@@ -23,9 +23,6 @@ BITS_MAX = 15
 LENGTH_MAX = 2**16  # |h l' + l h'| <= 2**14 K
 PRODUCTS_MIN = 2**18  # below so many multiplications float64 is as fast
 BATCHED_MIN = 2**21  # the same for each product of a batch: they are called one by one
-# Maxima between which scaling a rounded float32 by both powers of two is exact: the lowest bit
-# stays at or above 2**-149.
-SMALLEST, LARGEST = 2.0**-60, 2.0**60
 MAGIC = 1.5 * 2**23  # added to |q| < 2**22, it leaves q in the low bits of the word
 
 
@@ -64,13 +61,15 @@ def is_available() -> bool:
 
 def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
     """Whether operands [..., M, K] and [..., N, K] are for this path."""
+    if a.device.type != "cpu" or max(bits_a, bits_b) > BITS_MAX or a.shape[-1] >= LENGTH_MAX:
+        return False
     sizes = (*a.shape[-2:], *b.shape[-2:-1])  # M, K, N
+    if vnni.is_available():
+        lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        return prod(lead) * prod(sizes) >= PRODUCTS_MIN
     return (
-        a.device.type == "cpu"
-        and a.dim() == b.dim() >= 2
+        a.dim() == b.dim() >= 2
         and a.shape[:-2] == b.shape[:-2]
-        and max(bits_a, bits_b) <= BITS_MAX
-        and a.shape[-1] < LENGTH_MAX
         # With a length of 1 strides are ambiguous, and torch 2.13 then multiplies wrongly.
         and min(sizes) > 1
         and prod(sizes) >= (PRODUCTS_MIN if a.dim() == 2 else BATCHED_MIN)
@@ -84,22 +83,15 @@ def compute_digits(x: Tensor, bits: int) -> Digits | None:
         return _compute_digits(x, bits)
     two = bits > DIGIT_BITS
     tops, scale, low, high = quantising.compute_digits(x, bits, two)
-    if not _is_usual(tops.view(torch.float32)):
+    if not vnni.is_usual(tops.view(torch.float32)):
         return None
     return Digits(high if two else None, low, scale.unsqueeze(-1))
-
-
-def _is_usual(largest: Tensor) -> bool:
-    low, high = largest.aminmax()
-    if not float(high) <= LARGEST:
-        return False
-    return float(low) >= SMALLEST or not bool(((largest > 0) & (largest < SMALLEST)).any())
 
 
 def _compute_digits(x: Tensor, bits: int) -> Digits | None:
     """The same without compiled code."""
     largest = compute_largest(x)
-    if not _is_usual(largest):
+    if not vnni.is_usual(largest):
         return None
     exponent = largest.view(torch.int32) & EXPONENT
     one = 127 << 23
@@ -117,6 +109,8 @@ def _compute_digits(x: Tensor, bits: int) -> Digits | None:
 
 def matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor | None:
     """[..., M, K] against [..., N, K] -> [..., M, N], or None where `fused` has to do it."""
+    if vnni.is_available():
+        return vnni.matmul(a, b, bits_a, bits_b)
     left, right = compute_digits(a, bits_a), compute_digits(b, bits_b)
     if left is None or right is None:
         return None

@@ -8,13 +8,12 @@ assumes nothing about NaN, infinities, signed zeros or subnormals.
 """
 
 import ctypes
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import torch
+from offchain.kernels import openmp
 
 try:
     from llvmlite import binding as LLVM
@@ -22,7 +21,18 @@ try:
 except (ImportError, OSError):  # not installed, or its library does not load here
     LLVM = ir = None
 
-Function = Callable[..., None]
+ENTRY = "entry"  # what OpenMP's threads call, where there is OpenMP
+
+
+@dataclass(frozen=True)
+class Function:
+    """Compiled code, called with integers and addresses."""
+
+    run: Callable[..., None]
+    entry: int | None  # address; see `openmp`
+
+    def __call__(self, *arguments: int) -> None:
+        self.run(*arguments)
 
 
 @cache
@@ -35,27 +45,6 @@ def get_features() -> frozenset[str]:
 
 
 @cache
-def _get_pool(threads: int) -> ThreadPoolExecutor:
-    # A thread takes over how its creator treats subnormals; none may flush them.
-    return ThreadPoolExecutor(threads, initializer=torch.set_flush_denormal, initargs=(False,))
-
-
-if hasattr(os, "register_at_fork"):  # a child does not inherit threads
-    os.register_at_fork(after_in_child=_get_pool.cache_clear)
-
-
-def run_slices(function: Function, slices: Sequence[tuple[Any, ...]]) -> None:
-    """Call the function with each slice's arguments, all at the same time."""
-    waiting = []
-    if len(slices) > 1:
-        pool = _get_pool(len(slices) - 1)
-        waiting = [pool.submit(function, *arguments) for arguments in slices[1:]]
-    function(*slices[0])
-    for future in waiting:
-        future.result()
-
-
-@cache
 def _get_target() -> Any:
     LLVM.initialize_native_target()
     LLVM.initialize_native_asmprinter()
@@ -63,6 +52,8 @@ def _get_target() -> Any:
         LLVM.get_host_cpu_name(), LLVM.get_host_cpu_features().flatten(), opt=2
     )
 
+
+FLUSH = (1 << 15) | (1 << 6)  # results, and arguments, that are subnormal become zero
 
 _engines: list[Any] = []  # own the code of the functions below for as long as the process runs
 
@@ -73,6 +64,9 @@ def compile_function(module: Any, name: str, types: Sequence[Any], optimise: boo
     Optimisation is for loops over elements: code that is written out needs none of its passes.
     """
     target = _get_target()
+    symbols = openmp.get_symbols()
+    if symbols:
+        _emit_entry(module, name)
     module.triple, module.data_layout = target.triple, str(target.target_data)
     parsed = LLVM.parse_assembly(str(module))
     if optimise:
@@ -80,11 +74,57 @@ def compile_function(module: Any, name: str, types: Sequence[Any], optimise: boo
         options.loop_vectorization = options.slp_vectorization = True
         builder = LLVM.create_pass_builder(target, options)
         builder.getModulePassManager().run(parsed, builder)
+    for symbol, address in symbols.items():
+        LLVM.add_symbol(symbol, address)
     engine = LLVM.create_mcjit_compiler(parsed, target)
     _engines.append(engine)
     engine.finalize_object()
-    function: Function = ctypes.CFUNCTYPE(None, *types)(engine.get_function_address(name))
-    return function
+    run = ctypes.CFUNCTYPE(None, *types)(engine.get_function_address(name))
+    return Function(run, engine.get_function_address(ENTRY) if symbols else None)
+
+
+def _emit_entry(module: Any, name: str) -> None:
+    """A thread's part of many calls: every n-th of them, n being the number of threads.
+
+    Its argument points to the number of calls and then to their arguments, 64 bits each. Threads
+    may have been made by code that flushes subnormals: here none are.
+    """
+    run = module.get_global(name)
+    i32, i64, pointer = ir.IntType(32), ir.IntType(64), ir.PointerType()
+    entry = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer]), ENTRY)
+    builder = ir.IRBuilder(entry.append_basic_block())
+    calls, modes = entry.args[0], []
+    for _ in range(2):
+        mode = builder.alloca(i32)
+        mode.type = pointer
+        emit_call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), mode)
+        modes.append(mode)
+    kept = builder.and_(builder.load(modes[1], typ=i32), i32(~FLUSH & 0xFFFFFFFF))
+    builder.store(kept, modes[1])
+    emit_call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), modes[1])
+    thread = builder.sext(emit_call(builder, openmp.NUMBER, i32), i64)
+    threads = builder.sext(emit_call(builder, openmp.COUNT, i32), i64)
+    count = builder.load(calls, typ=i64)
+    rounds = builder.sdiv(
+        builder.sub(builder.add(builder.sub(count, thread), threads), i64(1)), threads
+    )
+
+    def call(number: Any, _: Sequence[Any]) -> Sequence[Any]:
+        own = builder.add(thread, builder.mul(number, threads))
+        start = builder.add(builder.mul(own, i64(len(run.args))), i64(1))
+        arguments = []
+        for place, argument in enumerate(run.args):
+            at = builder.gep(calls, [builder.add(start, i64(place))], source_etype=i64)
+            kind = argument.type
+            value = builder.load(at, typ=kind if kind == pointer else i64)
+            narrow = kind not in (pointer, i64)
+            arguments.append(builder.trunc(value, kind) if narrow else value)
+        builder.call(run, arguments)
+        return ()
+
+    emit_loop(builder, rounds, 1, (), call)
+    emit_call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), modes[0])
+    builder.ret_void()
 
 
 def emit_call(builder: Any, name: str, result: Any, *arguments: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offchain.kernels import llvm
+from offchain.kernels import llvm, threads
 from offchain.kernels.emitter import Emitter
 
 ACROSS = 64  # vectors at a time: 256 bytes of each row of memory
@@ -245,7 +245,7 @@ def _get_combine(high: bool, middles: int) -> llvm.Function:
 
 
 @lru_cache(maxsize=2**12)
-def _compute_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
+def compute_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
     """Where each group of vectors begins, in elements."""
     places = product(*(range(length) for length in shape))
     offsets = [sum(i * s for i, s in zip(place, strides)) for place in places]
@@ -277,7 +277,7 @@ def _run(
         x = x.contiguous()
     *batch, vectors, length = x.shape
     along = x.stride(-1) == 1
-    offsets = _compute_offsets(tuple(batch), x.stride()[:-2])
+    offsets = compute_offsets(tuple(batch), x.stride()[:-2])
     tops = torch.empty((*batch, vectors), dtype=torch.int32)
     dense = (*batch, vectors, length) if along else (*batch, length, vectors)
     outputs = []
@@ -289,7 +289,7 @@ def _run(
         (*addresses, *part, vectors, length, stride, bits)
         for part in _split(len(offsets), vectors, x.numel())
     ]
-    llvm.run_slices(_get_kernel(kind, along, *options), slices)
+    threads.run_slices(_get_kernel(kind, along, *options), slices)
     return tops, [
         t if along or not per_element else t.mT for t, (_, per_element) in zip(outputs, types)
     ]
@@ -324,5 +324,5 @@ def combine(
     addresses = [t.data_ptr() for t in (*parts, rows, columns, out)]
     kernel = _get_combine(high is not None, len(middles))
     slices = [(*addresses, *part[2:], width) for part in _split(1, height, out.numel())]
-    llvm.run_slices(kernel, slices)
+    threads.run_slices(kernel, slices)
     return out

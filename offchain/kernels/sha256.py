@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from offchain.kernels import llvm
+from offchain.kernels import llvm, threads
 from offchain.kernels.llvm import emit_call, emit_loop, ir
 
 DIGEST_BYTES = 32
@@ -307,5 +307,5 @@ def compute_digests(data: Bytes, size: int, prefix: int) -> bytes:
         (source + low * size, target + low * DIGEST_BYTES, high - low, size, prefix)
         for low, high in zip(bounds, bounds[1:])
     ]
-    llvm.run_slices(hash_many, slices)
+    threads.run_slices(hash_many, slices)
     return out.tobytes()

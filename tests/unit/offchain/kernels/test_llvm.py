@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 import torch
 
-from offchain.kernels import llvm, quantising
+from offchain.kernels import llvm, quantising, threads
 from offchain.kernels.settings import numeric_settings
 from tests.unit.offchain.kernels.samples import is_same
 
@@ -19,8 +19,8 @@ def test_run_slices__caller_that_flushes_subnormals__does_not_pass_it_on() -> No
     if not torch.set_flush_denormal(True):
         pytest.skip("this CPU does not flush subnormals")
     try:
-        llvm._get_pool.cache_clear()
-        llvm.run_slices(lambda: None, [(), ()])  # the thread starts now
+        threads._get_pool.cache_clear()
+        threads.run_slices(lambda: None, [(), ()])  # the thread starts now
         with numeric_settings(threads=2):
             result = quantising.sum_vectors(x, 15)
     finally:
@@ -30,22 +30,22 @@ def test_run_slices__caller_that_flushes_subnormals__does_not_pass_it_on() -> No
 
 def test_run_slices__all_slices_at_once__each_runs_and_faults_are_passed_on() -> None:
     seen: list[int] = []
-    llvm.run_slices(seen.append, [(1,), (2,), (3,)])
+    threads.run_slices(seen.append, [(1,), (2,), (3,)])
     assert sorted(seen) == [1, 2, 3]
     with pytest.raises(ZeroDivisionError):
-        llvm.run_slices(lambda x: 1 // x, [(1,), (0,)])  # type: ignore[arg-type]
+        threads.run_slices(lambda x: 1 // x, [(1,), (0,)])  # type: ignore[arg-type]
 
 
 @pytest.mark.skipif(
     "fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this platform"
 )
 def test_run_slices__after_a_fork__starts_threads_anew() -> None:
-    llvm.run_slices(lambda: None, [(), ()])
+    threads.run_slices(lambda: None, [(), ()])
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 
     def run() -> None:
-        llvm.run_slices(lambda: None, [(), ()])
+        threads.run_slices(lambda: None, [(), ()])
         sender.send("done")
 
     child = context.Process(target=run)
