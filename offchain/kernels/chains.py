@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offchain.kernels import llvm, threads
+from offchain.kernels import elementary, llvm, threads
 from offchain.kernels.emitter import Emitter
 from offchain.kernels.reading import TORCH_DTYPES
 from protocol.instructions import Instruction, Opcode, Operand, Source
@@ -58,7 +58,11 @@ _OTHER = {
     Opcode.F2I,
     Opcode.COPY,
 }
-SUPPORTED = frozenset({*_FLOAT, *_INTEGER, *_INTRINSIC, *_COMPARISON, *_OTHER})
+SUPPORTED = frozenset(
+    {*_FLOAT, *_INTEGER, *_INTRINSIC, *_COMPARISON, *_OTHER, *elementary.SUPPORTED}
+)
+# Instructions that are faster as a loop of their own than in torch.
+ALONE = frozenset({Opcode.SQRT, *elementary.SUPPORTED})
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def find_chain(
         as_it_lies = all(o.view == contiguous(root.shape) for o in reads)
         if instruction.shape == root.shape and as_it_lies:
             members.add(k)
-    if len(members) == 1 and root.opcode is not Opcode.SQRT:
+    if len(members) == 1 and root.opcode not in ALONE:
         return None
     places: dict[int, int] = {}
     leaves: dict[Operand, int] = {}
@@ -131,6 +135,8 @@ def _emit_step(e: Emitter, step: Step, x: list[Any]) -> Any:
     if opcode in _COMPARISON:
         name, sign = _COMPARISON[opcode]
         return b.zext(getattr(b, name)(sign, *x), e.i32)
+    if opcode in elementary.SUPPORTED:
+        return elementary.emit_elementary(e, opcode, *x)
     match opcode:
         case Opcode.NEG:
             return b.fneg(*x)
@@ -235,7 +241,7 @@ class CompiledChain:
             cuts = 1 if outer else min(parts, self.lengths[axis])
             bounds = [self.lengths[axis] * p // cuts for p in range(cuts + 1)]
             below = prod(self.lengths[axis + 1 :])
-            slices = []
+            slices: list[tuple[list[int], Array]] = []
             for low, high in zip(bounds, bounds[1:]):
                 offsets = [
                     (leaf.view.offset + own[axis] * low) * WORD_BYTES

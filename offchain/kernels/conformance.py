@@ -1,9 +1,9 @@
 """Does this machine compute Crux's unary functions? All 2**32 inputs, or an even sample.
 
-Each result of the runner's kernel is compared with the correctly rounded one, which is decided
-like this: where the platform's float64 value lies further than `SAFE_DISTANCE` (relative) from a
-rounding boundary of binary32, rounding it is right, because no float64 library in use errs by
-anything near that; where it lies nearer, exact integers decide (`protocol.elementary`).
+Each result of each of the runner's kernels is compared with the correctly rounded one. Where the
+platform's float64 value lies further than `SAFE_DISTANCE` (relative) from a rounding boundary of
+binary32, rounding it is right, because no float64 library in use errs by anything near that; where
+it lies nearer, exact integers decide (`protocol.elementary`).
 
 The digest covers the results themselves, in input order. Two platforms that agree on it compute
 the same bits, whatever the quality of their libraries; the digests of correctly rounded results
@@ -23,7 +23,9 @@ import torch
 from torch import Tensor
 
 from offchain.kernels import unary
+from offchain.kernels.fast_unary import get_kernels
 from protocol import elementary, float32
+from protocol.instructions import Opcode
 
 PATTERNS = 2**32
 SAMPLE_STRIDE = 65537  # prime, so that the sample meets every exponent and all kinds of fractions
@@ -38,17 +40,18 @@ Progress = Callable[[int, int], None]  # inputs done, inputs in all
 
 @dataclass(frozen=True)
 class UnaryFunction:
-    kernel: Kernel  # what the runner uses: float32 -> float32
+    opcode: Opcode
+    kernel: Kernel  # in torch, float32 -> float32, NaN bits canonical
     wide: Kernel  # the platform's float64 function
     exact: Callable[[int], int]  # on bit patterns, correctly rounded
 
 
 FUNCTIONS = {
-    "exp": UnaryFunction(unary.exp, torch.exp, elementary.exp),
-    "log": UnaryFunction(unary.log, torch.log, elementary.log),
-    "tanh": UnaryFunction(unary.tanh, torch.tanh, elementary.tanh),
-    "erf": UnaryFunction(unary.erf, torch.erf, elementary.erf),
-    "sqrt": UnaryFunction(unary.sqrt, torch.sqrt, float32.sqrt),
+    "exp": UnaryFunction(Opcode.EXP, unary.exp, torch.exp, elementary.exp),
+    "log": UnaryFunction(Opcode.LOG, unary.log, torch.log, elementary.log),
+    "tanh": UnaryFunction(Opcode.TANH, unary.tanh, torch.tanh, elementary.tanh),
+    "erf": UnaryFunction(Opcode.ERF, unary.erf, torch.erf, elementary.erf),
+    "sqrt": UnaryFunction(Opcode.SQRT, unary.sqrt, torch.sqrt, float32.sqrt),
 }
 
 
@@ -80,6 +83,19 @@ class ConformanceReport:
     examples: list[Mismatch] = field(default_factory=list)
     decided_exactly: list[int] = field(default_factory=list)  # arguments near a boundary
     seconds: float = 0.0
+
+    def add(self, x: Tensor, result: Tensor, expected: Tensor) -> None:
+        """Count and keep what is wrong with a kernel's results."""
+        wrong = (result.view(torch.int32) != expected.view(torch.int32)).nonzero().flatten()
+        self.mismatches += len(wrong)
+        first = wrong[: EXAMPLES - len(self.examples)]
+        triples = zip(
+            to_patterns(x[first]),
+            to_patterns(result[first]),
+            to_patterns(expected[first]),
+            strict=True,
+        )
+        self.examples += [Mismatch(*triple) for triple in triples]
 
     @property
     def published_digest(self) -> str | None:
@@ -146,14 +162,14 @@ def check_function(
     kernel: Kernel | None = None,
     progress: Progress | None = None,
 ) -> ConformanceReport:
-    """Judge `kernel` (default: the runner's) on the patterns 0, stride, 2 * stride ...
+    """Judge `kernel` (default: all of the runner's) on the patterns 0, stride, 2 * stride ...
 
     Memory stays below 100 MiB. Raises `UnknownFunction`.
     """
     if name not in FUNCTIONS:
         raise UnknownFunction(name)
     function = FUNCTIONS[name]
-    kernel = kernel or function.kernel
+    kernels = [kernel] if kernel else get_kernels(function.opcode, torch.device(device))
     inputs = -(-PATTERNS // stride)
     report = ConformanceReport(name, stride, device, inputs)
     digest = hashlib.sha256()
@@ -161,20 +177,11 @@ def check_function(
     for start in range(0, inputs, CHUNK):
         stop = min(start + CHUNK, inputs)
         x = arguments(start, stop, stride, device)
-        result = kernel(x)
         expected, hard_arguments = expected_results(function, x)
         report.decided_exactly += hard_arguments
-        differs = result.view(torch.int32) != expected.view(torch.int32)
-        wrong = differs.nonzero().flatten()
-        report.mismatches += len(wrong)
-        first = wrong[: EXAMPLES - len(report.examples)]
-        triples = zip(
-            to_patterns(x[first]),
-            to_patterns(result[first]),
-            to_patterns(expected[first]),
-            strict=True,
-        )
-        report.examples += [Mismatch(*triple) for triple in triples]
+        for kernel in kernels:
+            result = unary.canonicalize_nan(kernel(x))
+            report.add(x, result, expected)
         digest.update(result.cpu().numpy().astype("<f4", copy=False).data)
         if progress is not None:
             progress(stop, inputs)

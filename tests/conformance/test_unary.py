@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from offchain.kernels import conformance, unary
+from offchain.kernels import conformance, llvm, unary
 from offchain.kernels.conformance import FUNCTIONS, SAMPLE_STRIDE, check_function
+from offchain.kernels.fast_unary import get_kernels
 from tests.float_cases import EDGES, HARDEST, random_pattern
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
@@ -36,10 +37,13 @@ def test_kernel__edges_and_seeded_patterns__equals_exact_integers(name: str, dev
     function = FUNCTIONS[name]
     patterns = EDGES + HARDEST.get(name, []) + list(unary.HARD_CASES.get(name, {}))
     patterns += [random_pattern(rng) for _ in range(20_000)]
-    results = conformance.to_patterns(function.kernel(to_tensor(patterns, device)))
     expected = [function.exact(bits) for bits in patterns]
-    assert results == expected
-    assert len(set(results)) > 5_000
+    assert len(set(expected)) > 5_000
+    kernels = get_kernels(function.opcode, torch.device(device))
+    assert len(kernels) == 1 + (device == "cpu" and llvm.LLVM is not None)
+    for kernel in (function.kernel, *kernels):
+        result = unary.canonicalize_nan(kernel(to_tensor(patterns, device)))
+        assert conformance.to_patterns(result) == expected
 
 
 @pytest.mark.parametrize("name", unary.HARD_CASES)
@@ -128,8 +132,11 @@ def test_kernel__other_dtype__is_refused() -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_kernel__shapes_strides_and_threads__same_bits(name: str, device: str) -> None:
-    kernel = FUNCTIONS[name].kernel
+@pytest.mark.parametrize("which", [0, -1])
+def test_kernel__shapes_strides_and_threads__same_bits(name: str, device: str, which: int) -> None:
+    function = FUNCTIONS[name]
+    fast = get_kernels(function.opcode, torch.device(device))[which]
+    kernel = function.kernel if which == 0 else lambda x: unary.canonicalize_nan(fast(x))
     x = conformance.arguments(0, 600 * 500, 14_317, device).reshape(600, 500)
     whole = kernel(x).view(torch.int32)
     assert torch.equal(kernel(x.T).view(torch.int32), whole.T)

@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 import torch
 
-from offchain.kernels import llvm, quantising, threads
+from offchain.kernels import llvm, openmp, quantising, threads
 from offchain.kernels.settings import numeric_settings
 from tests.unit.offchain.kernels.samples import is_same
 
@@ -28,6 +28,25 @@ def test_run_slices__caller_that_flushes_subnormals__does_not_pass_it_on() -> No
     assert is_same(result, expected)
 
 
+def sum_in_slices() -> torch.Tensor:
+    with numeric_settings(threads=5):
+        return quantising.sum_vectors(torch.ones(VECTORS, 2**12), 24)
+
+
+@pytest.mark.parametrize("has_openmp", [True, False])
+def test_run_slices__more_slices_than_threads__all_are_done(
+    has_openmp: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if has_openmp and not openmp.is_usable():
+        pytest.skip("PyTorch brings no OpenMP library that is known here")
+    started = []
+    run = openmp.run
+    monkeypatch.setattr(openmp, "is_usable", lambda: has_openmp)
+    monkeypatch.setattr(openmp, "run", lambda *call: (started.append(call), run(*call)))
+    assert is_same(sum_in_slices(), torch.full((VECTORS,), 2.0**12))
+    assert bool(started) == has_openmp
+
+
 def test_run_slices__all_slices_at_once__each_runs_and_faults_are_passed_on() -> None:
     seen: list[int] = []
     threads.run_slices(seen.append, [(1,), (2,), (3,)])
@@ -40,13 +59,13 @@ def test_run_slices__all_slices_at_once__each_runs_and_faults_are_passed_on() ->
     "fork" not in multiprocessing.get_all_start_methods(), reason="no fork on this platform"
 )
 def test_run_slices__after_a_fork__starts_threads_anew() -> None:
-    threads.run_slices(lambda: None, [(), ()])
+    sum_in_slices()
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
+    expected = torch.full((VECTORS,), 2.0**12)
 
     def run() -> None:
-        threads.run_slices(lambda: None, [(), ()])
-        sender.send("done")
+        sender.send("done" if is_same(sum_in_slices(), expected) else "wrong")
 
     child = context.Process(target=run)
     child.start()
