@@ -28,9 +28,12 @@ def test_run_slices__caller_that_flushes_subnormals__does_not_pass_it_on() -> No
     assert is_same(result, expected)
 
 
+ONES = torch.ones(VECTORS, 2**12)
+
+
 def sum_in_slices() -> torch.Tensor:
     with numeric_settings(threads=5):
-        return quantising.sum_vectors(torch.ones(VECTORS, 2**12), 24)
+        return quantising.sum_vectors(ONES, 24)
 
 
 @pytest.mark.parametrize("has_openmp", [True, False])
