@@ -164,11 +164,12 @@ def _emit_sortable(e: Emitter, x: Any) -> Any:
 
 @cache
 def _get_kernel(
-    steps: tuple[Step, ...], floats: tuple[bool, ...], inner: tuple[int, ...]
+    steps: tuple[Step, ...], floats: tuple[bool, ...], inner: tuple[int, ...], over: int | None
 ) -> llvm.Function:
     """(leaves, output, sizes): sizes are the lengths, then the strides of each leaf.
 
     `inner` has 0 and 1 where a leaf's stride along the last axis is known to be that, else 2.
+    Results go to the output or, element by element, into the place of leaf number `over`.
     """
     count = len(floats)
     e = Emitter(count + 2, 0)
@@ -190,7 +191,7 @@ def _get_kernel(
             for step in steps:
                 operands = [results[o] if o >= 0 else values[~o] for o in step.operands]
                 results.append(_emit_step(e, step, operands))
-            e.store(results[-1], out, b.add(line, k))
+            e.store(results[-1], out if over is None else leaves[over], b.add(line, k))
 
         e.loop(lengths[2], do_element)
 
@@ -254,10 +255,31 @@ class CompiledChain:
             self._slices[parts] = slices
         return self._slices[parts]
 
-    def __call__(self, sources: Sequence[Tensor]) -> Tensor:
-        """The output, shaped; sources are whole contiguous tensors."""
+    def find_overwritable(self) -> dict[int, int]:
+        """Inputs that the output fits over, and the leaves that read them: as they lie, once."""
         chain = self.chain
-        out = torch.empty(chain.shape, dtype=TORCH_DTYPES[chain.dtype])
+        found: dict[int, int] = {}
+        for number, leaf in enumerate(chain.leaves):
+            others = [o for o in chain.leaves if o is not leaf and o.source is leaf.source]
+            if (
+                leaf.source is Source.INPUT
+                and not any(other.index == leaf.index for other in others)
+                and leaf.view == contiguous(chain.shape)
+                and (leaf.size, leaf.dtype) == (prod(chain.shape), chain.dtype)
+            ):
+                found[leaf.index] = number
+        return found
+
+    def __call__(self, sources: Sequence[Tensor], over: int | None = None) -> Tensor:
+        """The output, shaped; sources are whole contiguous tensors.
+
+        With `over`, the number of a leaf, the output is that leaf's source, which is lost.
+        """
+        chain = self.chain
+        if over is None:
+            out = torch.empty(chain.shape, dtype=TORCH_DTYPES[chain.dtype])
+        else:
+            out = sources[over].view(chain.shape)
         addresses = [tensor.data_ptr() for tensor in (*sources, out)]
         parts = max(1, min(torch.get_num_threads(), out.numel() // SLICE_ELEMENTS))
         slices = [
@@ -268,6 +290,7 @@ class CompiledChain:
             chain.steps,
             tuple(leaf.dtype is Dtype.F32 for leaf in chain.leaves),
             tuple(own[-1] if own[-1] in (0, 1) else 2 for own in self.strides),
+            over,
         )
         threads.run_slices(kernel, slices)
         return out

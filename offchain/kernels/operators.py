@@ -12,6 +12,7 @@ canonical.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -44,23 +45,32 @@ class Quantized:
     largest: int
 
 
-def compile_operator(instructions: tuple[Instruction, ...], device: torch.device) -> Kernel:
+@dataclass(frozen=True)
+class CompiledOperator:
     """A function of the inputs and the outside that returns the operator's output."""
-    compiler = _Compiler(instructions, device)
-    stages = compiler.compile()
-    count = len(instructions)
 
-    def kernel(inputs: Inputs, outside: Outside) -> Tensor:
-        values: Values = [None] * count
-        for number, stage, dead in stages:
+    stages: list[tuple[int, Stage, tuple[int, ...]]]
+    over: dict[int, Stage]  # the last stage, by the input whose memory the output takes
+
+    def __call__(self, inputs: Inputs, outside: Outside, over: int | None = None) -> Tensor:
+        """With `over`, one of `self.over`, that input is lost."""
+        *before, (last, final, _) = self.stages
+        values: Values = [None] * (last + 1)
+        for number, stage, dead in before:
             values[number] = stage(values, inputs, outside).contiguous()
             for index in dead:
                 values[index] = None
-        result = values[-1]
-        assert result is not None
-        return result
+        if over is not None:
+            final = self.over[over]
+        return final(values, inputs, outside).contiguous()
 
-    return kernel
+
+def compile_operator(
+    instructions: tuple[Instruction, ...], device: torch.device
+) -> CompiledOperator:
+    """The operator with that microcode, made ready for a device."""
+    compiler = _Compiler(instructions, device)
+    return CompiledOperator(compiler.compile(), compiler.over)
 
 
 class _Compiler:
@@ -71,6 +81,7 @@ class _Compiler:
         self.device = device
         self.stages: dict[int, Stage] = {}
         self.reads: dict[int, set[int]] = {}
+        self.over: dict[int, Stage] = {}
         self.users: list[set[int]] = [set() for _ in instructions]
         for number, instruction in enumerate(instructions):
             for operand in instruction.operands:
@@ -104,7 +115,10 @@ class _Compiler:
         if instruction.kind is Kind.MAP and self.device.type == "cpu" and llvm.LLVM is not None:
             found = find_chain(self.instructions, number, self.users)
             if found is not None:
-                return self._compile_chain(*found), found[0].leaves
+                stage, over = self._compile_chain(*found)
+                if number == len(self.instructions) - 1:
+                    self.over = over
+                return stage, found[0].leaves
         if instruction.kind is Kind.MAP:
             return self._compile_map(number), instruction.operands
         return self._compile_other(instruction), instruction.operands
@@ -309,8 +323,11 @@ class _Compiler:
         c, x, y = readers
         return lambda v, i, o: function(c(v, i), x(v, i), y(v, i))
 
-    def _compile_chain(self, chain: Chain, members: list[int]) -> Stage:
-        """One loop, checked against the instructions one by one where it runs first."""
+    def _compile_chain(self, chain: Chain, members: list[int]) -> tuple[Stage, dict[int, Stage]]:
+        """One loop, checked against the instructions one by one where it runs first.
+
+        Also the same loop with its output in the place of an input.
+        """
         compiled = CompiledChain(chain)
         single = [(member, self._compile_map(member)) for member in members]
         is_right = None if compiled.is_usable else False
@@ -323,7 +340,7 @@ class _Compiler:
             assert result is not None
             return result
 
-        def stage(values: Values, inputs: Inputs, outside: Outside) -> Tensor:
+        def run(over: int | None, values: Values, inputs: Inputs, outside: Outside) -> Tensor:
             nonlocal is_right
             if is_right is False:
                 return by_instruction(values, inputs, outside)
@@ -332,12 +349,15 @@ class _Compiler:
                 for leaf in chain.leaves
             ]
             if is_right:
-                return compiled(sources)
+                return compiled(sources, over)
             result = by_instruction(values, inputs, outside)
             is_right = compiled.agrees(sources, result)
             return result
 
-        return stage
+        overwritable = compiled.find_overwritable()
+        return partial(run, None), {
+            index: partial(run, leaf) for index, leaf in overwritable.items()
+        }
 
     def _compile_other(self, instruction: Instruction) -> Stage:
         device = self.device

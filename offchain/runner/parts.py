@@ -63,6 +63,15 @@ def compute_part(instruction: Instruction, periods: tuple[Period, ...], ranks: R
     return Part(instruction, periods, None)
 
 
+def divide_axis(instruction: Instruction, axis: int, ranks: Ranks) -> Part | None:
+    """The part along an axis of the output, of sources that are all whole."""
+    length, rest = divmod(instruction.shape[axis], ranks.count)
+    if rest:
+        return None
+    whole = (None,) * len(instruction.operands)
+    return _divide(instruction, whole, Division(axis, 1, length), ranks)
+
+
 def _rank_divisions(
     instruction: Instruction, periods: tuple[Period, ...], ranks: Ranks
 ) -> list[Division]:

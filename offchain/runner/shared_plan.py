@@ -49,14 +49,15 @@ class SharedPlan(Plan):
         super().__init__(program, device)
 
     def _compile(self, program: Program) -> list[Kernel]:
-        kernels = []
+        kernels: list[Kernel] = []
+        kept = {slot.producer for slot in program.slots} | set(program.reported.values())
         periods: list[Period] = []
         for operator, code in zip(program.operators, program.microcode):
             inputs = tuple(periods[item.producer] for item in operator.inputs)
             parts = self._divide(code, inputs)
             kernel = self._compile_parts(parts)
             periods.append(parts.period)
-            if parts.period is not None and len(self.operators) in self._kept:
+            if parts.period is not None and len(self.operators) in kept:
                 kernel, periods[-1] = self._complete(kernel, parts.period), None
             kernels.append(kernel)
             self.operators.append(parts)
@@ -87,6 +88,7 @@ class SharedPlan(Plan):
 
     def _compile_parts(self, parts: Parts) -> Kernel:
         group = self.group
+        kernel: Kernel
         if parts.is_alone:
             kernel = compile_operator(tuple(p.instruction for p in parts.parts), self.device)
         else:
@@ -127,11 +129,12 @@ class SharedPlan(Plan):
         batch: Tensors,
         substitutes: Mapping[int, Substitute] | None = None,
         observe: Observer | None = None,
+        is_donated: bool = False,
     ) -> tuple[Tensors, dict[str, Tensor]]:
         """As a plan does; `batch` is this process's rows. An observer is shown whole outputs."""
         assert not substitutes, "only whole operators can be computed otherwise"
         if observe is None:
-            return super().execute(state, batch)
+            return super().execute(state, batch, is_donated=is_donated)
 
         def show(operator: int, output: Tensor) -> None:
             period = self.periods[operator]

@@ -79,16 +79,23 @@ class Stepper:
         return self.strategy.compute_batch(self.batches, step)
 
     def run_step(
-        self, state: Tensors, step: StepIndex, observe: Observer | None = None
+        self,
+        state: Tensors,
+        step: StepIndex,
+        observe: Observer | None = None,
+        is_donated: bool = False,
     ) -> tuple[Tensors, dict[str, Tensor]]:
-        """(state after the step, reported scalars); an observer sees every operator's output."""
+        """(state after the step, reported scalars); an observer sees every operator's output.
+
+        A state that is donated may be overwritten: nobody may read it afterwards.
+        """
         substitutes = {
             operator: partial(self._compute_altered, step, state)
             for operator in self.strategy.get_altered(step)
         }
         with numeric_settings(self.threads):
             batch = self.compute_batch(step)
-            return self.plan.execute(state, batch, substitutes, observe)
+            return self.plan.execute(state, batch, substitutes, observe, is_donated)
 
     def execute_microcode(
         self, step: StepIndex, operator: int, inputs: Tensors, state: Tensors, batch: Tensors

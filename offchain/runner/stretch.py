@@ -17,7 +17,7 @@ def execute_stretch(
     """
     state = to_device(stepper.program, start, stepper.device)
     for done in range(steps):
-        state, reported = stepper.run_step(state, StepIndex(first + done))
+        state, reported = stepper.run_step(state, StepIndex(first + done), is_donated=True)
         if progress is not None:
             scalars = {name: float(value) for name, value in reported.items()}
             progress(done + 1, steps, scalars)

@@ -25,12 +25,11 @@ def _time_stages(stepper: Stepper, state: Tensors, step: StepIndex) -> tuple[Ten
     """The state after the step, and the seconds of each stage."""
     plan = stepper.plan
     outside = Outside(state, stepper.compute_batch(step))
-    outputs = dict(plan._constants)
+    outputs = dict(plan.constants)
     seconds = []
-    for stage in plan._stages:
-        inputs = tuple(outputs[p] for p in stage.producers)
+    for stage in plan.stages:
         start = time.perf_counter()
-        outputs[stage.operator] = stage.kernel(inputs, outside)
+        stage.execute(outputs, outside, ())
         seconds.append(time.perf_counter() - start)
         for j in stage.dead:
             del outputs[j]
@@ -48,9 +47,9 @@ def measure_breakdown(size: tuple[int, int, int, int]) -> dict[str, float]:
             runs.append(seconds)
     kinds: dict[str, float] = defaultdict(float)
     operators = stepper.program.operators
-    for number, stage in enumerate(stepper.plan._stages):
+    for number, stage in enumerate(stepper.plan.stages):
         median = statistics.median(seconds[number] for seconds in runs[2:])
-        kinds[operators[stage.operator].kind] += median * 1e3
+        kinds[operators[stage.operators[-1]].kind] += median * 1e3
     return dict(sorted(kinds.items(), key=lambda item: -item[1]))
 
 

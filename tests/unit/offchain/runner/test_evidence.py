@@ -217,7 +217,7 @@ def test_evidence__with_checkpoints__reads_them_and_survives_damage(tmp_path: Pa
 def test_evidence__kernel_that_differs_from_its_microcode__is_reported() -> None:
     evidence = make_evidence()
     operator = PROGRAM.slots[EMBEDDING].producer
-    stages = evidence.stepper.plan._kernels
+    stages = evidence.stepper.plan.kernels
     original = stages[operator]
     stages[operator] = lambda inputs, outside: original(inputs, outside) + 1
     with pytest.raises(KernelMismatch, match=f"operator {operator}"):

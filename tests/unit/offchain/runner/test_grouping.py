@@ -78,7 +78,7 @@ def test_run_step__grouped__equals_operators_one_by_one(
     tokens = np.random.default_rng(0).integers(0, config.vocabulary, 100).astype(np.int32)
     dataset = Dataset((tokens,), records=90)
     stepper = Stepper(captured.program, dataset, Seed(bytes(32)))
-    assert len(stepper.plan._stages) < 0.7 * len(captured.program.operators)
+    assert len(stepper.plan.stages) < 0.7 * len(captured.program.operators)
     grouped = watched = to_device(captured.program, captured.genesis, stepper.device)
     for step in map(StepIndex, range(3)):
         grouped, losses = stepper.run_step(grouped, step)

@@ -1,0 +1,344 @@
+"""Operators whose outputs are far larger than what goes in and comes out, computed part by part.
+
+Attention's scores are the case in point: T x T numbers for each head, from T x D and to T x D. The
+operators that hold such a tensor are executed for one row of the batch at a time, and for one head
+at a time where that is still too much, so that no more than a part of it ever exists. What a part
+is, index maps say (`parts`), as they do for several processes; every instruction is computed as it
+would be for the whole, so its bits are the same.
+
+Where the backward pass reads such a tensor again, it is computed again instead of being kept.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from offchain.kernels.memory import Outside
+from offchain.kernels.operators import Kernel
+from offchain.kernels.reading import TORCH_DTYPES
+from offchain.runner.parts import WHOLE, Part, Period, Ranks, compute_part, divide_axis
+from protocol.instructions import Instruction, Opcode, Source
+from protocol.program import Program
+from protocol.types import Dtype
+
+LARGE_ELEMENTS = 2**22  # 16 MiB: below, parts would cost more than they save
+GROWTH = 2  # at least so many times the elements that the operator reads
+PART_ELEMENTS = 2**20  # 4 MiB: what a part of a large tensor may be
+OPERATORS_MAX = 64  # of a stream
+
+CompileCode = Callable[[tuple[Instruction, ...]], Kernel]
+
+
+@dataclass(frozen=True)
+class Read:
+    """Where a part of an operator reads: a producer's output, moved on with each part."""
+
+    producer: int
+    is_inside: bool  # computed by the stream itself
+    moves: tuple[int, ...]  # elements, for each level of parts
+
+
+@dataclass(frozen=True)
+class PartOperator:
+    """One operator's kernel for the first part; the others differ in where they read."""
+
+    operator: int
+    kernel: Kernel
+    reads: tuple[Read, ...]
+    dead: tuple[int, ...]  # operators of the stream that no later one reads
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Operators that are executed for every part in turn."""
+
+    body: tuple[PartOperator, ...]
+    results: tuple[int, ...]  # operators whose outputs others read
+    shapes: Mapping[int, tuple[tuple[int, ...], Dtype]]  # of the results
+    counts: tuple[int, ...]  # parts, for each level
+    skipped: tuple[int, ...]  # operators that exist only inside
+
+    @property
+    def operators(self) -> tuple[int, ...]:
+        """All that need no stage of their own."""
+        return (*self.results, *self.skipped)
+
+    @property
+    def producers(self) -> tuple[int, ...]:
+        """Operators that it reads, in order and once each."""
+        reads = (r for item in self.body for r in item.reads if not r.is_inside)
+        return tuple(dict.fromkeys(read.producer for read in reads))
+
+    def execute(self, outputs: Mapping[int, Tensor], outside: Outside) -> dict[int, Tensor]:
+        """The results, whole."""
+        device = outputs[self.producers[0]].device
+        whole = {
+            j: torch.empty(shape, dtype=TORCH_DTYPES[dtype], device=device)
+            for j, (shape, dtype) in self.shapes.items()
+        }
+        for number, ranks in enumerate(product(*map(range, self.counts))):
+            own: dict[int, Tensor] = {}
+            for item in self.body:
+                inputs = tuple(
+                    own[read.producer]
+                    if read.is_inside
+                    else _move(outputs[read.producer], read.moves, ranks)
+                    for read in item.reads
+                )
+                part = own[item.operator] = item.kernel(inputs, outside)
+                if item.operator in whole:
+                    place = whole[item.operator].view(-1, part.numel())
+                    place[number] = part.reshape(-1)
+                for j in item.dead:
+                    del own[j]
+        return whole
+
+
+def _move(source: Tensor, moves: Sequence[int], ranks: Sequence[int]) -> Tensor:
+    """The source from where a part's reading starts."""
+    start = sum(move * rank for move, rank in zip(moves, ranks))
+    return source if start == 0 else source.reshape(-1)[start:]
+
+
+class _Finder:
+    """Looks for streams among the active operators of a program."""
+
+    def __init__(
+        self,
+        program: Program,
+        active: Sequence[int],
+        kept: Collection[int],
+        compile_code: CompileCode,
+    ):
+        self.program, self.active, self.kept = program, active, kept
+        self.compile_code = compile_code
+        self.producers = {
+            j: tuple(item.producer for item in program.operators[j].inputs) for j in active
+        }
+        self.readers: dict[int, list[int]] = {}
+        for j in active:
+            for p in set(self.producers[j]):
+                self.readers.setdefault(p, []).append(j)
+
+    def _get_size(self, operator: int) -> int:
+        return self.program.microcode[operator][-1].size
+
+    def _is_seed(self, operator: int) -> bool:
+        size = self._get_size(operator)
+        if size < LARGE_ELEMENTS or _find_product(self.program.microcode[operator]) is None:
+            return False
+        return size >= GROWTH * sum(self._get_size(p) for p in set(self.producers[operator]))
+
+    def find(self) -> list[Stream]:
+        streams: list[Stream] = []
+        seen: set[int] = set()
+        for seed in self.active:
+            if seed not in seen and self._is_seed(seed):
+                large = self._find_large(seed)
+                seen |= large
+                streams += self._build(large)
+        return streams
+
+    def _find_large(self, seed: int) -> set[int]:
+        """The seed, what is made of it in the same size, and other seeds that meet it there."""
+        size, large, waiting = self._get_size(seed), {seed}, [seed]
+        while waiting:
+            operator = waiting.pop()
+            near = [j for j in self.readers.get(operator, ()) if self._get_size(j) == size]
+            near += [
+                p for p in self.producers[operator] if p in self.producers and self._is_seed(p)
+            ]
+            for j in near:
+                if j not in large:
+                    large.add(j)
+                    waiting.append(j)
+        return large
+
+    def _build(self, large: set[int]) -> list[Stream]:
+        """One stream for each time that the large tensors are read; none if one is not possible."""
+        readers = {r for j in large for r in self.readers.get(j, ())} - large
+        if large & set(self.kept) or len(large) + len(readers) > OPERATORS_MAX or not readers:
+            return []
+        streams = []
+        skipped = tuple(sorted(large))
+        for results in self._find_times(large, readers):
+            body = self._find_body(large, results)
+            stream = _build_stream(self.program, body, results, skipped, self.compile_code)
+            if stream is None:
+                return []
+            streams.append(stream)
+            skipped = ()
+        return streams
+
+    def _find_times(self, large: set[int], readers: set[int]) -> list[tuple[int, ...]]:
+        """The readers, those first that need no other's output."""
+        times: dict[int, int] = {}
+        for j in self.active:
+            before = [times.get(p, 0) + (p in readers) for p in self.producers[j]]
+            times[j] = max(before, default=0)
+        groups: dict[int, list[int]] = {}
+        for j in sorted(readers):
+            groups.setdefault(times[j], []).append(j)
+        return [tuple(groups[time]) for time in sorted(groups)]
+
+    def _find_body(self, large: set[int], results: Sequence[int]) -> list[int]:
+        body, waiting = set(results), list(results)
+        while waiting:
+            for p in self.producers[waiting.pop()]:
+                if p in large and p not in body:
+                    body.add(p)
+                    waiting.append(p)
+        return sorted(body)
+
+
+def find_streams(
+    program: Program, active: Sequence[int], kept: Collection[int], compile_code: CompileCode
+) -> list[Stream]:
+    """Streams of a program's active operators; `kept` ones are the step's results."""
+    return _Finder(program, active, kept, compile_code).find()
+
+
+def _find_product(code: Sequence[Instruction]) -> Instruction | None:
+    """The DOT of a batch of matrices in an operator's microcode."""
+    found = [i for i in code if i.opcode is Opcode.DOT and len(i.shape) > 2]
+    return found[0] if found else None
+
+
+Code = tuple[Instruction, ...]
+Place = tuple[int, int, int]  # operator, instruction, operand
+
+
+class _Divider:
+    """Divides operators into parts, level by level, until a part is small enough."""
+
+    def __init__(self, program: Program, body: Sequence[int]):
+        self.body = body
+        self.producers = {
+            j: tuple(item.producer for item in program.operators[j].inputs) for j in body
+        }
+        self.codes: dict[int, Code] = {j: program.microcode[j] for j in body}
+        self.counts: list[int] = []
+        self.moves: dict[Place, list[int]] = {}
+
+    def divide(self) -> bool:
+        """Once more; False, and nothing has changed, where index maps do not allow it."""
+        count = self._find_count()
+        if count is None:
+            return False
+        first, second = (self._compute_parts(Ranks(count, rank)) for rank in range(2))
+        moves = None if first is None or second is None else self._compare(first, second)
+        if first is None or moves is None:
+            return False
+        for place, move in moves.items():
+            self.moves.setdefault(place, []).append(move)
+        self.codes = first
+        self.counts.append(count)
+        return True
+
+    def _find_count(self) -> int | None:
+        """The rows of the batch, or the heads of a row."""
+        products = [p for code in self.codes.values() if (p := _find_product(code)) is not None]
+        lengths = [n for p in products if (n := p.shape[_find_axis(p)]) > 1]
+        count = min(lengths) if len(lengths) == len(products) > 0 else None
+        return count if count and all(n % count == 0 for n in lengths) else None
+
+    def _compute_parts(self, ranks: Ranks) -> dict[int, Code] | None:
+        periods: dict[int, Period] = {}
+        codes: dict[int, Code] = {}
+        for j in self.body:
+            parts: list[Part] = []
+            product = _find_product(self.codes[j])
+            for instruction in self.codes[j]:
+                sources = tuple(
+                    parts[o.index].period
+                    if o.source is Source.INSTRUCTION
+                    else periods.get(self.producers[j][o.index])
+                    for o in instruction.operands
+                )
+                part = Part(instruction, sources, None)
+                if any(sources):
+                    part = compute_part(instruction, sources, ranks)
+                elif product is not None and _has_batch_of(instruction, product):
+                    part = divide_axis(instruction, _find_axis(product), ranks) or part
+                if part.is_partial or any(part.gathered):
+                    return None
+                parts.append(part)
+            # Parts of outputs follow each other, so that they can be put side by side.
+            if parts[-1].period != self.codes[j][-1].size:
+                return None
+            periods[j] = parts[-1].period
+            codes[j] = tuple(part.instruction for part in parts)
+        return codes
+
+    def _compare(
+        self, first: Mapping[int, Code], second: Mapping[int, Code]
+    ) -> dict[Place, int] | None:
+        """How far the next part reads from the one before; None if more is different."""
+        moves: dict[Place, int] = {}
+        for j in self.body:
+            for number, (a, b) in enumerate(zip(first[j], second[j])):
+                moved = []
+                for place, (x, y) in enumerate(zip(a.operands, b.operands)):
+                    if x.source is Source.INPUT and self.producers[j][x.index] not in self.body:
+                        moves[j, number, place] = y.view.offset - x.view.offset
+                        y = replace(y, view=replace(y.view, offset=x.view.offset))
+                    moved.append(y)
+                if replace(b, operands=tuple(moved)) != a:
+                    return None
+        return moves
+
+    def build(self, operator: int) -> tuple[Code, tuple[Read, ...]]:
+        """The operator's microcode for the first part, and what its inputs are."""
+        reads: dict[Read, int] = {}
+        code = []
+        for number, instruction in enumerate(self.codes[operator]):
+            operands = []
+            for place, operand in enumerate(instruction.operands):
+                if operand.source is Source.INPUT:
+                    producer = self.producers[operator][operand.index]
+                    moves = self.moves.get((operator, number, place), [])
+                    read = Read(producer, producer in self.body, tuple(moves))
+                    operand = replace(operand, index=reads.setdefault(read, len(reads)))
+                operands.append(operand)
+            code.append(replace(instruction, operands=tuple(operands)))
+        return tuple(code), tuple(reads)
+
+
+def _find_axis(product: Instruction) -> int:
+    """The first axis of a batch of products that has a length."""
+    return next((a for a, n in enumerate(product.shape[:-2]) if n > 1), 0)
+
+
+def _has_batch_of(instruction: Instruction, product: Instruction) -> bool:
+    """Whether an instruction computes something for each of the batch's products."""
+    lead = product.shape[:-2]
+    return instruction.opcode not in WHOLE and instruction.shape[: len(lead)] == lead
+
+
+def _build_stream(
+    program: Program,
+    body: Sequence[int],
+    results: Sequence[int],
+    skipped: Sequence[int],
+    compile_code: CompileCode,
+) -> Stream | None:
+    """The stream of these operators, or None where index maps do not divide them."""
+    divider = _Divider(program, body)
+    size = max(program.microcode[j][-1].size for j in body)
+    while size > PART_ELEMENTS and divider.divide():
+        size //= divider.counts[-1]
+    if not divider.counts:
+        return None
+    last_read = {p: j for j in body for p in divider.producers[j]}
+    items = []
+    for j in body:
+        code, reads = divider.build(j)
+        dead = [p for p in body if last_read.get(p, p) == j]
+        items.append(PartOperator(j, compile_code(code), reads, tuple(dead)))
+    outputs = {j: program.microcode[j][-1] for j in results}
+    shapes = {j: (last.shape, last.dtype) for j, last in outputs.items()}
+    counts = tuple(divider.counts)
+    return Stream(tuple(items), tuple(results), shapes, counts, tuple(skipped))
