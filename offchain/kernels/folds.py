@@ -5,7 +5,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from offchain.kernels import products
+from offchain.kernels import maxima, products
 from offchain.kernels.maps import compute_floats, compute_sortable
 from offchain.kernels.reading import read, read_folded
 from protocol.instructions import Instruction, Opcode
@@ -14,8 +14,11 @@ from protocol.views import View
 MATCH_ELEMENTS = 2**22  # comparisons held at a time where MATCH_SUM has no structure: 32 MiB
 
 
-def maximum(x: Tensor) -> Tensor:
-    """Largest along the last axis; NaN if any is; +0 is larger than -0."""
+def maximum(x: Tensor, is_absolute: bool = False) -> Tensor:
+    """Largest (absolute) value along the last axis; NaN if any is; +0 is larger than -0."""
+    if x.device.type == "cpu" and x.numel() and maxima.is_available():
+        return maxima.maximum(x, is_absolute)
+    x = x.abs() if is_absolute else x
     result = compute_floats(compute_sortable(x).amax(dim=-1))
     return torch.where(x.isnan().any(dim=-1), torch.nan, result)
 
@@ -81,7 +84,7 @@ def execute_fold(instruction: Instruction, sources: tuple[Tensor, ...]) -> Tenso
         case Opcode.MAXIMUM:
             return maximum(read_folded(sources[0], views[0], length))
         case Opcode.ABSMAX:
-            return maximum(read_folded(sources[0], views[0], length).abs())
+            return maximum(read_folded(sources[0], views[0], length), is_absolute=True)
         case Opcode.MATCH_SUM:
             return match_sum(sources, views, length)
     raise AssertionError(f"{instruction.opcode!r} is no fold")

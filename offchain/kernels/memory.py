@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from offchain.kernels import buffers
 from offchain.kernels.reading import TORCH_DTYPES, read
 from protocol.instructions import Instruction, Opcode
 from protocol.threefry import PARITY, ROTATIONS, ROUNDS, WORD
@@ -47,10 +48,32 @@ def gather(instruction: Instruction, table: Tensor, index: Tensor) -> Tensor:
     """Table element at the operand's position + stride * index; 0 unless 0 <= index < limit."""
     stride, limit = instruction.attributes[:2]
     inside = (index >= 0) & (index < limit)
+    if _takes_rows(instruction):
+        rows = torch.where(inside, index, 0)[..., 0].reshape(-1)
+        own = table.reshape(-1)[instruction.operands[0].view.offset :][: limit * stride]
+        out = buffers.empty((len(rows), stride), table.dtype, table.device)
+        values = torch.index_select(own.view(limit, stride), 0, rows, out=out)
+        values = values.view(instruction.shape)
+        # Without this choice there is one pass less, and indices seldom miss the table.
+        if bool(inside.all()):
+            return values
+        return torch.where(inside, values.view(torch.int32), 0).view(values.dtype)
     offsets = torch.where(inside, index, 0).to(torch.int64) * stride
     positions = compute_positions(instruction.operands[0].view, table.device) + offsets
     values = table.reshape(-1).view(torch.int32)[positions]
     return torch.where(inside, values, 0).view(TORCH_DTYPES[instruction.dtype])
+
+
+def _takes_rows(instruction: Instruction) -> bool:
+    """Whether each index picks a row of the table, and the last axis runs along it."""
+    table, index = (operand.view for operand in instruction.operands)
+    stride = instruction.attributes[0]
+    return (
+        len(instruction.shape) > 1
+        and instruction.shape[-1] == stride > 1
+        and not any(table.strides[:-1])
+        and (table.strides[-1], index.strides[-1]) == (1, 0)
+    )
 
 
 def concat(instruction: Instruction, first: Tensor, second: Tensor) -> Tensor:
@@ -63,7 +86,8 @@ def concat(instruction: Instruction, first: Tensor, second: Tensor) -> Tensor:
         parts.append(read(first, low.slice(axis, 0, split)))
     if split < length:
         parts.append(read(second, high.slice(axis, 0, length - split)))
-    return torch.cat(parts, dim=axis)
+    out = buffers.empty(instruction.shape, first.dtype, first.device)
+    return torch.cat(parts, dim=axis, out=out)
 
 
 def random(instruction: Instruction, counter: Tensor) -> Tensor:

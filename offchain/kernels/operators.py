@@ -18,15 +18,17 @@ import torch
 from torch import Tensor
 
 from offchain.kernels import fused, llvm
-from offchain.kernels.chains import Chain, CompiledChain, find_chain
+from offchain.kernels.chains import Chain, CompiledChain, cut, find_chain
 from offchain.kernels.fast_unary import WIDE, get_function
 from offchain.kernels.folds import execute_fold
-from offchain.kernels.instructions import get_sources
+from offchain.kernels.instructions import execute, get_sources
 from offchain.kernels.maps import FUNCTIONS, dequantize, quantize
 from offchain.kernels.memory import Outside, execute_memory
 from offchain.kernels.reading import read
 from protocol.instructions import Instruction, Kind, Opcode, Operand, Source
 from protocol.views import View, compute_contiguous_strides, contiguous
+
+CHECKED_ELEMENTS = 2**16  # of a compiled loop's first result
 
 Values = list[Tensor | None]  # outputs of the operator's instructions; None: not needed
 Inputs = tuple[Tensor, ...]
@@ -348,16 +350,28 @@ class _Compiler:
                 (values if leaf.source is Source.INSTRUCTION else inputs)[leaf.index]
                 for leaf in chain.leaves
             ]
-            if is_right:
-                return compiled(sources, over)
-            result = by_instruction(values, inputs, outside)
-            is_right = compiled.agrees(sources, result)
-            return result
+            if is_right is None:
+                is_right = compiled.agrees(sources, self._execute_first(members, values, inputs))
+                return run(None, values, inputs, outside)
+            return compiled(sources, over)
 
         overwritable = compiled.find_overwritable()
         return partial(run, None), {
             index: partial(run, leaf) for index, leaf in overwritable.items()
         }
+
+    def _execute_first(self, members: list[int], values: Values, inputs: Inputs) -> Tensor:
+        """The first elements of a chain, by its instructions."""
+        own: dict[int, Tensor] = {}
+        nothing = Outside((), ())
+        for member in members:
+            instruction = cut(self.instructions[member], CHECKED_ELEMENTS)
+            sources = tuple(
+                inputs[o.index] if o.source is Source.INPUT else own.get(o.index, values[o.index])
+                for o in instruction.operands
+            )
+            own[member] = execute(instruction, sources, nothing, self.device)
+        return own[members[-1]]
 
     def _compile_other(self, instruction: Instruction) -> Stage:
         device = self.device

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offchain.kernels import llvm, threads
+from offchain.kernels import buffers, llvm, threads
 from offchain.kernels.emitter import Emitter
 from offchain.kernels.quantising import MAGIC, SLICE_ELEMENTS, compute_offsets
 
@@ -225,10 +225,10 @@ def pack(x: Tensor, bits: int, signed: bool) -> tuple[Packed, Tensor]:
     count, panels, words = len(offsets), -(-vectors // PANEL), -(-length // DIGITS)
     two = bits > 8
     shape = (count, panels, words, PANEL)
-    low = torch.empty(shape, dtype=torch.int32)
-    high = torch.empty(shape, dtype=torch.int32) if two else None
+    low = buffers.empty(shape, dtype=torch.int32)
+    high = buffers.empty(shape, dtype=torch.int32) if two else None
     powers, totals, tops = (
-        torch.empty((count, panels, PANEL), dtype=torch.int32) for _ in range(3)
+        buffers.empty((count, panels, PANEL), dtype=torch.int32) for _ in range(3)
     )
     outputs = (low, low if high is None else high, powers, totals, tops)
     addresses = [x.data_ptr(), offsets.ctypes.data, *(t.data_ptr() for t in outputs)]

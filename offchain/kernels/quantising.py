@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offchain.kernels import llvm, threads
+from offchain.kernels import buffers, llvm, threads
 from offchain.kernels.emitter import Emitter
 
 ACROSS = 64  # vectors at a time: 256 bytes of each row of memory
@@ -278,11 +278,11 @@ def _run(
     *batch, vectors, length = x.shape
     along = x.stride(-1) == 1
     offsets = compute_offsets(tuple(batch), x.stride()[:-2])
-    tops = torch.empty((*batch, vectors), dtype=torch.int32)
+    tops = buffers.empty((*batch, vectors), dtype=torch.int32)
     dense = (*batch, vectors, length) if along else (*batch, length, vectors)
     outputs = []
     for dtype, per_element in types:
-        outputs.append(torch.empty(dense if per_element else tops.shape, dtype=dtype))
+        outputs.append(buffers.empty(dense if per_element else tops.shape, dtype=dtype))
     addresses = [x.data_ptr(), offsets.ctypes.data, *(t.data_ptr() for t in (tops, *outputs))]
     stride = x.stride(-2) if along else x.stride(-1)
     slices = [
@@ -319,7 +319,7 @@ def combine(
 ) -> Tensor:
     """The product [M, N] from those of its digits (int32, contiguous) and its scales."""
     height, width = low.shape
-    out = torch.empty((height, width), dtype=torch.float32)
+    out = buffers.empty((height, width), dtype=torch.float32)
     parts = [low, *middles, *[low] * (2 - len(middles)), low if high is None else high]
     addresses = [t.data_ptr() for t in (*parts, rows, columns, out)]
     kernel = _get_combine(high is not None, len(middles))

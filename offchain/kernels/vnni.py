@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from offchain.kernels import llvm, threads
+from offchain.kernels import buffers, llvm, threads
 from offchain.kernels.emitter import Emitter
 from offchain.kernels.packing import PANEL, Packed, pack
 
@@ -142,7 +142,7 @@ def multiply(rows: Packed, columns: Packed) -> Tensor:
     """float32 [batch, M, N]: the rounded products of signed rows and unsigned columns."""
     batch, panels_c, words, _ = columns.low.shape
     height, width = rows.vectors, columns.vectors
-    out = torch.empty((batch, height, width), dtype=torch.float32)
+    out = buffers.empty((batch, height, width), dtype=torch.float32)
     offset = torch.tensor([float(columns.offset)], dtype=torch.float64)
     tensors = (
         rows.low,

@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-import torch
 from torch import Tensor
 
+from offchain.kernels import buffers
 from offchain.kernels.memory import Outside
 from offchain.kernels.operators import Kernel
 from offchain.kernels.reading import TORCH_DTYPES
@@ -76,7 +76,7 @@ class Stream:
         """The results, whole."""
         device = outputs[self.producers[0]].device
         whole = {
-            j: torch.empty(shape, dtype=TORCH_DTYPES[dtype], device=device)
+            j: buffers.empty(shape, TORCH_DTYPES[dtype], device)
             for j, (shape, dtype) in self.shapes.items()
         }
         for number, ranks in enumerate(product(*map(range, self.counts))):
