@@ -16,7 +16,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONWARNINGS := ignore:Field 'import_remapping' has an incomplete definition
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-long campaign demo bench bench-gpu gas sizes lint compile format clean
+.PHONY: help setup test test-long campaign zoo zoo-packages demo bench bench-gpu gas sizes lint compile format clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' \
@@ -28,12 +28,18 @@ setup: ## Install everything into .venv and node_modules (a second run does noth
 test: lint compile ## Lint, types, contracts and all tests but the long ones
 	$(APE_TEST) $(ARGS)
 
-test-long: setup compile ## The tests that are marked long, and the campaign
+test-long: setup compile zoo-packages ## The tests that are marked long, and the campaign
 	$(APE_TEST) -m long $(ARGS)
 	nice -n 15 python -m scripts.campaign
 
 campaign: setup ## Compare contracts with the protocol at length, on record (docs/verification.md)
 	nice -n 15 python -m scripts.campaign --record
+
+zoo: setup zoo-packages ## Capture, train and check the models of docs/models.md
+	python -m scripts.zoo --steps 20
+
+zoo-packages: setup
+	@pip --disable-pip-version-check install --quiet -r requirements-zoo.txt
 
 demo: compile ## Train, claim, challenge and decide, on a chain of its own
 	crux demo

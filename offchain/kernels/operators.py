@@ -352,7 +352,7 @@ class _Compiler:
             ]
             if is_right is None:
                 is_right = compiled.agrees(sources, self._execute_first(members, values, inputs))
-                return run(None, values, inputs, outside)
+                return run(over, values, inputs, outside)
             return compiled(sources, over)
 
         overwritable = compiled.find_overwritable()

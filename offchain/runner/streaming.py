@@ -12,6 +12,7 @@ Where the backward pass reads such a tensor again, it is computed again instead 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from math import prod
 
 from torch import Tensor
 
@@ -130,7 +131,8 @@ class _Finder:
         size = self._get_size(operator)
         if size < LARGE_ELEMENTS or _find_product(self.program.microcode[operator]) is None:
             return False
-        return size >= GROWTH * sum(self._get_size(p) for p in set(self.producers[operator]))
+        read = sum(prod(item.view.shape) for item in self.program.operators[operator].inputs)
+        return size >= GROWTH * read
 
     def find(self) -> list[Stream]:
         streams: list[Stream] = []

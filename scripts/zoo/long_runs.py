@@ -18,8 +18,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LinearLR, LRScheduler
 
 from offchain.capture import FieldSpec, capture
+from offchain.data.text import read_text
 from offchain.runner.step import Stepper, to_device
-from offchain.text import read_text
 from protocol.execution import Dataset, compute_batch
 from protocol.types import Seed, StepIndex
 from scripts.zoo.entry import Batch

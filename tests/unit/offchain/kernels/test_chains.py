@@ -156,6 +156,10 @@ def test_compile_operator__loop_that_fails_its_check__is_not_used(
 
 def test_find_chain__value_that_others_read__stays_in_memory() -> None:
     first, second = make_affine(64)
-    other = Instruction(Opcode.EXP, Dtype.F32, (64,), second.operands[:1])
-    assert chains.find_chain((first, second), 1, [{1}, set()]) is not None
-    assert chains.find_chain((first, second, other), 1, [{1, 2}, set(), set()]) is None
+    other = Instruction(Opcode.NEG, Dtype.F32, (64,), second.operands[:1])
+    for code, users, expected in (
+        ((first, second), [{1}, set()], [0, 1]),
+        ((first, second, other), [{1, 2}, set(), set()], [1]),
+    ):
+        found = chains.find_chain(code, 1, users)
+        assert found is not None and found[1] == expected

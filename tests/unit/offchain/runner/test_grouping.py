@@ -50,7 +50,7 @@ def test_compute_groups__output_that_is_kept_or_read_twice_or_no_map__stays_alon
         1: make_map(Opcode.NEG, 0),
         2: make_map(Opcode.ABS, 1),
         3: make_map(Opcode.ADD, 1, 2),
-        4: make_map(Opcode.EXP, 3),
+        4: make_map(Opcode.QUANTIZE, 3),
         5: make_map(Opcode.NEG, 4),
     }
     assert list(compute_groups([1, 2, 3, 4, 5], single, {5})) == [1, 3, 4, 5]
