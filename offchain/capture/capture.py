@@ -26,6 +26,7 @@ from offchain.capture import (  # noqa: F401
     lowering_scans,
     lowering_scatter,
     lowering_selection,
+    lowering_trigonometry,
     lowering_views,
     lowering_windows,
 )

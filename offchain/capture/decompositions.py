@@ -1,7 +1,8 @@
 """Which ATen operations are taken apart before lowering: those without a lowering of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
@@ -69,10 +70,122 @@ def _histc(x: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     return ((values >= edges[:-1]) & below).sum(0).to(x.dtype)
 
 
+def _masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The source's elements one after the other where the mask is set."""
+    x, mask = torch.broadcast_tensors(x, mask)
+    place = (mask.flatten().long().cumsum(0) - 1).clamp(0, source.numel() - 1)
+    taken = source.flatten()[place].view(x.shape)
+    return torch.where(mask, taken, x)
+
+
+def _masked_scatter_backward(gradient: Tensor, mask: Tensor, sizes: Sequence[int]) -> Tensor:
+    """The gradients where the mask is set, in the source's shape."""
+    mask = mask.expand(gradient.shape).flatten()
+    count = prod(sizes)
+    place = (mask.long().cumsum(0) - 1).clamp(0, count - 1)
+    values = torch.where(mask, gradient.flatten(), 0.0)
+    return values.new_zeros(count).index_add(0, place, values).view(sizes)
+
+
+def _cdist(x: Tensor, y: Tensor, p: float, mode: int | None) -> Any:
+    """Distances between all pairs of rows."""
+    difference = x.unsqueeze(-2) - y.unsqueeze(-3)
+    if p == 1:
+        return difference.abs().sum(-1)
+    return difference.square().sum(-1).sqrt() if p == 2 else NotImplemented
+
+
+def _cdist_backward(gradient: Tensor, x: Tensor, y: Tensor, p: float, distance: Tensor) -> Any:
+    """Gradient of x; where two rows are the same the distance has none, and 0 is taken."""
+    difference = x.unsqueeze(-2) - y.unsqueeze(-3)
+    if p == 1:
+        return (gradient.unsqueeze(-1) * difference.sign()).sum(-2)
+    scale = torch.where(distance == 0, 0.0, gradient / distance)
+    return (scale.unsqueeze(-1) * difference).sum(-2) if p == 2 else NotImplemented
+
+
+def _pdist(x: Tensor, p: float) -> Any:
+    """Distances between every row and the rows after it."""
+    first, second = torch.triu_indices(len(x), len(x), 1).unbind()
+    difference = x[first] - x[second]
+    return difference.square().sum(-1).sqrt() if p == 2 else NotImplemented
+
+
+def _pdist_backward(gradient: Tensor, x: Tensor, p: float, distance: Tensor) -> Tensor:
+    """Gradient of the rows."""
+    first, second = torch.triu_indices(len(x), len(x), 1).unbind()
+    scale = torch.where(distance == 0, 0.0, gradient / distance)
+    own = scale[:, None] * (x[first] - x[second])
+    return torch.zeros_like(x).index_add(0, first, own).index_add(0, second, -own)
+
+
+SUM, MEAN = 0, 1  # modes of embedding bags; the third is the maximum
+
+
+def _embedding_bag(
+    weight: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    scale_grad_by_freq: bool = False,
+    mode: int = SUM,
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int = -1,
+) -> Any:
+    """(sums or means of rows, the bag of each index, the sizes of bags, nothing)."""
+    if mode not in (SUM, MEAN) or scale_grad_by_freq or sparse:
+        return NotImplemented
+    starts = offsets[:-1] if include_last_offset else offsets
+    positions = torch.arange(len(indices), device=indices.device)
+    bags = (positions[:, None] >= starts).sum(-1) - 1
+    is_counted = indices != padding_idx
+    sizes = torch.zeros_like(starts).index_add(0, bags, is_counted.to(starts.dtype))
+    rows = torch.where(is_counted[:, None], weight[indices], 0.0)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights[:, None]
+    total = rows.new_zeros(len(starts), weight.shape[1]).index_add(0, bags, rows)
+    if mode == MEAN:
+        total = total / sizes.clamp(min=1)[:, None]
+    return total, bags, sizes, torch.zeros_like(sizes)
+
+
+def _embedding_bag_backward(
+    gradient: Tensor,
+    indices: Tensor,
+    offsets: Tensor,
+    bags: Tensor,
+    sizes: Tensor,
+    largest: Tensor,
+    rows: int,
+    scale_grad_by_freq: bool,
+    mode: int,
+    sparse: bool,
+    per_sample_weights: Tensor | None,
+    padding_idx: int = -1,
+) -> Tensor:
+    """Gradient of the weight."""
+    if mode == MEAN:
+        gradient = gradient / sizes.clamp(min=1)[:, None]
+    own = gradient[bags]
+    if per_sample_weights is not None:
+        own = own * per_sample_weights[:, None]
+    own = torch.where((indices != padding_idx)[:, None], own, 0.0)
+    return own.new_zeros(rows, own.shape[1]).index_add(0, indices, own)
+
+
 # Applied while the step is recorded: what hides a write from functionalisation, and what takes no
 # float32, or has no shapes, without data.
 RECORDING: dict[Any, Callable[..., Any]] = {
     torch.ops.aten.native_batch_norm.default: _batch_norm,
     torch.ops.aten._grouped_mm.default: _grouped_mm,
     torch.ops.aten.histc.default: _histc,
+    torch.ops.aten.masked_scatter.default: _masked_scatter,
+    torch.ops.aten.masked_scatter_backward.default: _masked_scatter_backward,
+    torch.ops.aten._cdist_forward.default: _cdist,
+    torch.ops.aten._cdist_backward.default: _cdist_backward,
+    torch.ops.aten._pdist_forward.default: _pdist,
+    torch.ops.aten._pdist_backward.default: _pdist_backward,
+    torch.ops.aten._embedding_bag.default: _embedding_bag,
+    torch.ops.aten._embedding_bag_backward.default: _embedding_bag_backward,
 }

@@ -287,16 +287,6 @@ def _refuse(operation: Any, reason: str) -> None:
         raise Unsupported(reason)
 
 
-_TRIGONOMETRIC = (
-    "the instruction set has no trigonometric function; of constants, of buffers that no step "
-    "changes and of arange they are computed at capture (a rotary table is), of data they are not"
-)
-for _name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinc"):
-    _refuse(getattr(aten, _name).default, _TRIGONOMETRIC)
-_refuse(aten.atan2.default, _TRIGONOMETRIC)
-_refuse(
-    aten.erfc.default, "1 - erf(x) would lose what erfc keeps far from zero; write that if meant"
-)
 for _name in ("lgamma", "digamma", "erfinv", "i0"):
     _refuse(getattr(aten, _name).default, "the instruction set cannot express it")
 for _overload in (aten.fmod.Tensor, aten.fmod.Scalar):

@@ -65,3 +65,48 @@ def test_histc__edges_from_the_values__is_refused() -> None:
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     with pytest.raises(UnsupportedOperator, match="aten.histc"):
         capture(module, optimizer, {"x": FieldSpec(torch.float32, (4,), 4)}, 2)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_cdist__pairs_of_rows__like_pytorch(p: int) -> None:
+    x, y = torch.randn(2, 3, 5), torch.randn(2, 4, 5)
+    check_operator(lambda x, y: torch.cdist(x, y, p=p), [x, y])
+
+
+def test_pdist__rows__like_pytorch() -> None:
+    check_operator(lambda x: F.pdist(x), [torch.randn(5, 3)])
+
+
+def test_masked_scatter__mask_with_gaps__like_pytorch() -> None:
+    mask = torch.tensor([[1, 0, 1], [0, 1, 0], [0, 0, 0]])
+    check_operator(
+        lambda x, source, mask: x.masked_scatter(mask.bool(), source),
+        [torch.randn(3, 3), torch.randn(2, 2)],
+        [mask],
+    )
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("padding", [None, 2])
+def test_embedding_bag__bags_of_any_size__like_pytorch(mode: str, padding: int | None) -> None:
+    indices, offsets = torch.tensor([0, 2, 4, 1, 2, 3]), torch.tensor([0, 2, 2, 3])
+    weight = torch.randn(5, 3)
+    check_operator(
+        lambda w, i, o: F.embedding_bag(i, w, o, mode=mode, padding_idx=padding),
+        [weight],
+        [indices, offsets],
+    )
+    check_operator(
+        lambda w, i: F.embedding_bag(i.view(2, 3), w, mode=mode, padding_idx=padding),
+        [weight],
+        [indices],
+    )
+
+
+def test_embedding_bag__maximum__is_refused() -> None:
+    with pytest.raises(UnsupportedOperator, match="_embedding_bag"):
+        check_operator(
+            lambda w, i: F.embedding_bag(i.view(2, 3), w, mode="max"),
+            [torch.randn(5, 3)],
+            [torch.tensor([0, 2, 4, 1, 2, 3])],
+        )

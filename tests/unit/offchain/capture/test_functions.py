@@ -60,6 +60,16 @@ FUNCTIONS = {
     "sign_abs": (lambda x: x.sign() * 2 + x.abs(), ALL),
     "xlogy": (lambda x: torch.xlogy(x, x.abs() + 0.5) + torch.xlogy(0.0, x.abs()), USUAL),
     "reciprocal": (torch.reciprocal, USUAL),
+    "sin": (torch.sin, ALL),
+    "cos": (torch.cos, ALL),
+    "sin_of_large_angles": (torch.sin, [100.5, -1000.25, 3000.125, -8191.5]),
+    "tan": (torch.tan, [v for v in ALL if abs(v) < 1.5 or abs(v) > 18]),
+    "sinc": (torch.sinc, [0.7, -1.3, 2.5, 3.25, -7.4]),
+    "asin": (torch.asin, SMALL + [0.5, -0.5, 0.9]),
+    "acos": (torch.acos, [v for v in SMALL if abs(v) > 1e-3] + [0.5, -0.5, 0.9]),
+    "atan": (torch.atan, ALL + [1e30, -1e30]),
+    "atan2": (lambda x: torch.atan2(x, x.flip(0) * 2 - 0.3), USUAL + LARGE),
+    "erfc": (torch.erfc, [v for v in ALL if v < 9]),
 }
 
 
