@@ -104,7 +104,7 @@ def _cdist_backward(gradient: Tensor, x: Tensor, y: Tensor, p: float, distance: 
     return (scale.unsqueeze(-1) * difference).sum(-2) if p == 2 else NotImplemented
 
 
-def _pdist(x: Tensor, p: float) -> Any:
+def _pdist(x: Tensor, p: float = 2.0) -> Any:
     """Distances between every row and the rows after it."""
     first, second = torch.triu_indices(len(x), len(x), 1).unbind()
     difference = x[first] - x[second]
@@ -117,6 +117,22 @@ def _pdist_backward(gradient: Tensor, x: Tensor, p: float, distance: Tensor) -> 
     scale = torch.where(distance == 0, 0.0, gradient / distance)
     own = scale[:, None] * (x[first] - x[second])
     return torch.zeros_like(x).index_add(0, first, own).index_add(0, second, -own)
+
+
+def _weight_norm(v: Tensor, g: Tensor, axis: int = 0) -> tuple[Tensor, Tensor]:
+    """(v with each slice along the axis scaled to the length that g says, lengths of v)."""
+    others = [a for a in range(v.dim()) if a != axis % v.dim()]
+    length = v.square().sum(others, keepdim=True).sqrt()
+    return v * (g / length), length
+
+
+def _weight_norm_backward(
+    gradient: Tensor, v: Tensor, g: Tensor, length: Tensor, axis: int
+) -> tuple[Tensor, Tensor]:
+    """Gradients of v and of g."""
+    others = [a for a in range(v.dim()) if a != axis % v.dim()]
+    along = (gradient * v).sum(others, keepdim=True) / length
+    return (g / length) * (gradient - v * (along / length)), along
 
 
 SUM, MEAN = 0, 1  # modes of embedding bags; the third is the maximum
@@ -186,6 +202,8 @@ RECORDING: dict[Any, Callable[..., Any]] = {
     torch.ops.aten._cdist_backward.default: _cdist_backward,
     torch.ops.aten._pdist_forward.default: _pdist,
     torch.ops.aten._pdist_backward.default: _pdist_backward,
+    torch.ops.aten._weight_norm_interface.default: _weight_norm,
+    torch.ops.aten._weight_norm_interface_backward.default: _weight_norm_backward,
     torch.ops.aten._embedding_bag.default: _embedding_bag,
     torch.ops.aten._embedding_bag_backward.default: _embedding_bag_backward,
 }

@@ -52,9 +52,12 @@ def _find_along(
 ) -> tuple[Ref, Ref]:
     """(value, index) of the extreme of each line, or of the whole tensor."""
     lines = merge(low, x, normalize_axes(axis, len(x.shape)))
-    values = as_exact_float(low, lines)
-    if smallest:
-        values = low.emit("neg", values)
+    above = None
+    if x.dtype is not Dtype.F32 and not _is_exact(low, x):
+        above, values = _split_integers(low, lines, smallest)
+    else:
+        values = as_exact_float(low, lines)
+        values = low.emit("neg", values) if smallest else values
     length = values.shape[-1]
     if length > POSITIONS_MAX:
         raise Unsupported(f"the position of an extreme among {length}, limit {POSITIONS_MAX}")
@@ -63,11 +66,34 @@ def _find_along(
     value = low.emit("neg", value) if smallest else value
     if x.dtype is not Dtype.F32:
         value = low.emit("to_int", value)
+    if above is not None:
+        value = low.emit("bitwise_or", above, value)
     if keep:
         chosen = normalize_axes(axis, len(x.shape))
         shape = tuple(1 if a in chosen else n for a, n in enumerate(x.shape))
         value, index = low.builder.reshape(value, shape), low.builder.reshape(index, shape)
     return value, index
+
+
+def _is_exact(low: Lowering, x: Ref) -> bool:
+    """Whether every integer that x can hold is a float32."""
+    return max(map(abs, low.builder.get_range(x))) <= 2**24
+
+
+def _split_integers(low: Lowering, lines: Ref, smallest: bool) -> tuple[Ref, Ref]:
+    """(upper halves of the extremes of lines, lower halves where the upper one is the extreme's).
+
+    Each half is exact in binary32; smallest ones are negated, as the caller's values are.
+    """
+    halves = [
+        low.emit("to_float", low.emit("bitwise_and", lines, low.full(mask, Dtype.I32)))
+        for mask in (-(2**16), 2**16 - 1)
+    ]
+    upper, lower = (low.emit("neg", half) if smallest else half for half in halves)
+    extreme = fold(low, "amax", upper, [len(lines.shape) - 1], keep=True)
+    values = where(low, low.emit("eq", upper, extreme), lower, -(2.0**17))
+    extreme = low.builder.reshape(extreme, lines.shape[:-1])
+    return low.emit("to_int", low.emit("neg", extreme) if smallest else extreme), values
 
 
 @lowers(aten.argmax.default)

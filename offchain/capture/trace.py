@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import stateless
 from torch.optim import Optimizer
 
+from offchain.capture.certain import CertainMode
 from offchain.capture.decompositions import RECORDING, get_decompositions
 from offchain.capture.errors import (
     CaptureError,
@@ -98,6 +99,7 @@ def trace_step(
         traced_buffers = {name: now[name] for name in buffers}
         with (
             places,
+            CertainMode(),
             sdpa_kernel(SDPBackend.MATH),
             torch.backends.mkldnn.flags(enabled=False),  # whose LSTM is one opaque operation
             stateless._reparametrize_module(module, {**leaves, **traced_buffers}, tie_weights=True),
@@ -183,7 +185,8 @@ def _clip(gradients: Sequence[Tensor | None], training: Training) -> list[Tensor
 
 _HINT = (
     "shapes and control flow cannot depend on values, which are not known at capture; use "
-    "torch.where, or settle it by an argument (such as tgt_is_causal) or in the module's __init__"
+    "torch.where, or settle it by an argument (such as tgt_is_causal, or a layerdrop of 0) or in "
+    "the module's __init__"
 )
 _UNTRACEABLE = (
     DataDependentOutputException,

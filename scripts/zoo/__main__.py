@@ -1,7 +1,7 @@
 """`python -m scripts.zoo`: try every model and write docs/models.md.
 
-Needs `pip install -r requirements-zoo.txt` for the models of `transformers`; without it only the
-plain ones are tried, and the table says so.
+`make zoo` installs what the models of `transformers` need (requirements-zoo.txt) first; without it
+only the plain ones are tried.
 """
 
 import argparse
@@ -52,11 +52,11 @@ def get_entries() -> list[Entry]:
     """All models whose packages are installed."""
     entries = list(plain.ENTRIES)
     try:
-        from scripts.zoo import pretrained
+        from scripts.zoo import more, pretrained
     except ImportError as error:
         print(f"models of transformers left out: {error}")
     else:
-        entries += pretrained.ENTRIES
+        entries += [*pretrained.ENTRIES, *more.ENTRIES]
     return entries
 
 

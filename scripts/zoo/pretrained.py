@@ -13,7 +13,7 @@ from scripts.zoo.entry import Batch, Entry, make_images, make_tokens
 
 VOCABULARY, LENGTH, ROWS, CLASSES, SIZE = 37, 8, 2, 5, 16
 
-_USUAL: dict[str, Any] = {
+USUAL: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 16,
     "num_hidden_layers": 2,
@@ -21,8 +21,8 @@ _USUAL: dict[str, Any] = {
     "intermediate_size": 32,
     "max_position_embeddings": 32,
 }
-_IDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-_GROUPED: dict[str, Any] = {**_USUAL, **_IDS, "num_key_value_heads": 1}
+IDS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+GROUPED: dict[str, Any] = {**USUAL, **IDS, "num_key_value_heads": 1}
 
 
 class Language(nn.Module):
@@ -66,7 +66,9 @@ def without_dropout(config: Any) -> Any:
     return config
 
 
-def _language(name: str, model: str, config: str, **settings: Any) -> Entry:
+def make_language_entry(name: str, model: str, config: str, **settings: Any) -> Entry:
+    """A language model of `transformers`, without dropout."""
+
     def build() -> nn.Module:
         made = without_dropout(getattr(transformers, config)(**settings))
         return Language(getattr(transformers, model)(made))
@@ -74,12 +76,16 @@ def _language(name: str, model: str, config: str, **settings: Any) -> Entry:
     return Entry(name, "transformers", build, make_tokens(VOCABULARY, LENGTH, ROWS))
 
 
-def _image(name: str, model: str, config: str, **settings: Any) -> Entry:
+def make_image_entry(
+    name: str, model: str, config: str, rows: int = ROWS, **settings: Any
+) -> Entry:
+    """An image classifier of `transformers`, without dropout."""
+
     def build() -> nn.Module:
         made = without_dropout(getattr(transformers, config)(**settings, num_labels=CLASSES))
         return Image(getattr(transformers, model)(made))
 
-    return Entry(name, "transformers", build, make_images(CLASSES, SIZE, 3, ROWS))
+    return Entry(name, "transformers", build, make_images(CLASSES, SIZE, 3, rows))
 
 
 def _build_whisper() -> nn.Module:
@@ -87,7 +93,7 @@ def _build_whisper() -> nn.Module:
         vocab_size=VOCABULARY, d_model=16, encoder_layers=1, decoder_layers=1,
         encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32,
         decoder_ffn_dim=32, num_mel_bins=8, max_source_positions=8, max_target_positions=16,
-        decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None, **_IDS,
+        decoder_start_token_id=1, suppress_tokens=None, begin_suppress_tokens=None, **IDS,
     )  # fmt: skip
     return Speech(transformers.WhisperForConditionalGeneration(without_dropout(config)))
 
@@ -100,13 +106,13 @@ def _make_speech(generator: torch.Generator) -> Batch:
 def _build_lora() -> nn.Module:
     import peft
 
-    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**_GROUPED))
+    model = transformers.LlamaForCausalLM(transformers.LlamaConfig(**GROUPED))
     settings = peft.LoraConfig(r=2, target_modules=["q_proj", "v_proj"])
     return Language(peft.get_peft_model(model, settings))
 
 
 ENTRIES = (
-    _language(
+    make_language_entry(
         "GPT-2",
         "GPT2LMHeadModel",
         "GPT2Config",
@@ -118,13 +124,15 @@ ENTRIES = (
         bos_token_id=1,
         eos_token_id=2,
     ),  # fmt: skip
-    _language("GPT-NeoX", "GPTNeoXForCausalLM", "GPTNeoXConfig", **_USUAL, **_IDS),
-    _language("Llama", "LlamaForCausalLM", "LlamaConfig", **_GROUPED),
-    _language("Mistral", "MistralForCausalLM", "MistralConfig", **_GROUPED, sliding_window=4),
-    _language("Qwen3", "Qwen3ForCausalLM", "Qwen3Config", **_GROUPED, head_dim=8),
-    _language("Gemma", "GemmaForCausalLM", "GemmaConfig", **_GROUPED, head_dim=8),
-    _language("Phi", "PhiForCausalLM", "PhiConfig", **_USUAL, **_IDS),
-    _language(
+    make_language_entry("GPT-NeoX", "GPTNeoXForCausalLM", "GPTNeoXConfig", **USUAL, **IDS),
+    make_language_entry("Llama", "LlamaForCausalLM", "LlamaConfig", **GROUPED),
+    make_language_entry(
+        "Mistral", "MistralForCausalLM", "MistralConfig", **GROUPED, sliding_window=4
+    ),
+    make_language_entry("Qwen3", "Qwen3ForCausalLM", "Qwen3Config", **GROUPED, head_dim=8),
+    make_language_entry("Gemma", "GemmaForCausalLM", "GemmaConfig", **GROUPED, head_dim=8),
+    make_language_entry("Phi", "PhiForCausalLM", "PhiConfig", **USUAL, **IDS),
+    make_language_entry(
         "OPT",
         "OPTForCausalLM",
         "OPTConfig",
@@ -135,28 +143,28 @@ ENTRIES = (
         ffn_dim=32,
         max_position_embeddings=32,
         word_embed_proj_dim=16,
-        **_IDS,
+        **IDS,
     ),  # fmt: skip
-    _language(
+    make_language_entry(
         "Mixtral",
         "MixtralForCausalLM",
         "MixtralConfig",
-        **_GROUPED,
+        **GROUPED,
         num_local_experts=4,
         num_experts_per_tok=2,
     ),  # fmt: skip
-    _language(
+    make_language_entry(
         "Mixtral, batched experts",
         "MixtralForCausalLM",
         "MixtralConfig",
-        **_GROUPED,
+        **GROUPED,
         num_local_experts=4,
         num_experts_per_tok=2,
         experts_implementation="batched_mm",
     ),  # fmt: skip
-    _language("BERT", "BertForMaskedLM", "BertConfig", **_USUAL, pad_token_id=0),
-    _language("RoBERTa", "RobertaForMaskedLM", "RobertaConfig", **_USUAL, **_IDS),
-    _language(
+    make_language_entry("BERT", "BertForMaskedLM", "BertConfig", **USUAL, pad_token_id=0),
+    make_language_entry("RoBERTa", "RobertaForMaskedLM", "RobertaConfig", **USUAL, **IDS),
+    make_language_entry(
         "DistilBERT",
         "DistilBertForMaskedLM",
         "DistilBertConfig",
@@ -168,7 +176,7 @@ ENTRIES = (
         max_position_embeddings=32,
         pad_token_id=0,
     ),  # fmt: skip
-    _language(
+    make_language_entry(
         "T5",
         "T5ForConditionalGeneration",
         "T5Config",
@@ -182,7 +190,7 @@ ENTRIES = (
         pad_token_id=0,
         eos_token_id=1,
     ),  # fmt: skip
-    _image(
+    make_image_entry(
         "ViT",
         "ViTForImageClassification",
         "ViTConfig",
@@ -193,7 +201,7 @@ ENTRIES = (
         image_size=SIZE,
         patch_size=8,
     ),  # fmt: skip
-    _image(
+    make_image_entry(
         "ResNet",
         "ResNetForImageClassification",
         "ResNetConfig",
@@ -202,7 +210,7 @@ ENTRIES = (
         depths=[1, 1],
         layer_type="basic",
     ),  # fmt: skip
-    _image(
+    make_image_entry(
         "ConvNeXt",
         "ConvNextForImageClassification",
         "ConvNextConfig",
@@ -213,7 +221,7 @@ ENTRIES = (
         image_size=SIZE,
     ),  # fmt: skip
     Entry("Whisper", "transformers", _build_whisper, _make_speech),
-    _language(
+    make_language_entry(
         "Mamba",
         "MambaForCausalLM",
         "MambaConfig",
@@ -221,7 +229,7 @@ ENTRIES = (
         hidden_size=16,
         num_hidden_layers=2,
         state_size=4,
-        **_IDS,
+        **IDS,
     ),  # fmt: skip
     Entry("Llama, LoRA", "peft", _build_lora, make_tokens(VOCABULARY, LENGTH, ROWS)),
 )

@@ -110,3 +110,51 @@ def test_embedding_bag__maximum__is_refused() -> None:
             [torch.randn(5, 3)],
             [torch.tensor([0, 2, 4, 1, 2, 3])],
         )
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_weight_norm__convolution__learns_like_pytorch(axis: int) -> None:
+    torch.manual_seed(0)
+    module = nn.utils.parametrizations.weight_norm(nn.Conv1d(2, 3, 3), dim=axis)
+
+    class Loss(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = module
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.conv(x) ** 2).mean()
+
+    model = Loss()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    captured = capture(model, optimizer, {"x": FieldSpec(torch.float32, (2, 8), 1)}, 4)
+    check = check_step(model, optimizer, captured, {"x": torch.randn(4, 2, 8)})
+    assert len(check.parameters) == 3
+    assert check.loss < 1e-3 and check.worst[1] < 2e-3
+
+
+class Skipping(nn.Module):
+    """A layer that is left out at random."""
+
+    def __init__(self, rate: float):
+        super().__init__()
+        self.layer, self.rate = nn.Linear(3, 3), rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        drawn = torch.rand([])
+        return x.sum() * self.layer.weight.sum() if drawn < self.rate else self.layer(x).sum()
+
+
+def test_capture__layer_that_is_never_left_out__is_captured() -> None:
+    for rate in (0.0, 1.0):
+        module = Skipping(rate)
+        optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+        captured = capture(module, optimizer, {"x": FieldSpec(torch.float32, (3,), 1)}, 2)
+        assert captured.program.operators
+
+
+def test_capture__layer_that_is_left_out_at_random__is_refused() -> None:
+    module = Skipping(0.5)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    with pytest.raises(UnsupportedOperator, match="a layerdrop of 0"):
+        capture(module, optimizer, {"x": FieldSpec(torch.float32, (3,), 1)}, 2)

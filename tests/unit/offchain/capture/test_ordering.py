@@ -88,3 +88,20 @@ def test_sort__too_many_comparisons__is_refused(capture_module) -> None:  # type
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     with pytest.raises(UnsupportedOperator, match="sorting 1 lines of 4096 elements: more than"):
         capture_module(module, optimizer, {"x": torch.zeros(1, 4096)})
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_extremes__integers_beyond_float32__are_exact(axis: int) -> None:
+    large = 2**31 - 1
+    x = torch.tensor(
+        [
+            [large, large - 1, -large - 1, 5, 2**24 + 1, -(2**24) - 1],
+            [large - 1, large, -large, 5, 2**24, -(2**24)],
+            [0, large, -1, -65536, 65535, -65537],
+        ]
+    )
+    check_operator(
+        lambda y, x: (*x.max(axis), *x.min(axis), x.argmax(axis), x.argmin(), y * 1.0),
+        [torch.randn(2)],
+        [x],
+    )
