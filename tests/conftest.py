@@ -2,9 +2,15 @@
 
 import os
 
+import torch
 from hypothesis import HealthCheck, settings
 
-import offchain  # noqa: F401  sets how PyTorch's threads wait, before PyTorch is loaded
+import offchain  # noqa: F401, I001  sets how PyTorch's threads wait, before PyTorch is loaded
+
+# Without a GPU, Triton's kernels run in its interpreter. It is chosen before Triton is imported,
+# which parts of PyTorch do.
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # derandomize: examples follow from the test's source alone, so a failure can be repeated.
 # deadline: the first call compiles contracts, and machines differ.

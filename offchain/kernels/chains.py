@@ -120,14 +120,14 @@ def find_chain(
     return Chain(tuple(steps), tuple(leaves), root.shape, root.dtype), sorted(members)
 
 
-def _emit_step(e: Emitter, step: Step, x: list[Any]) -> Any:
+def emit_step(e: Emitter, step: Step, x: list[Any]) -> Any:
     b, opcode = e.b, step.opcode
     if opcode in _FLOAT:
         return getattr(b, _FLOAT[opcode])(*x)
     if opcode in _INTEGER:
         return getattr(b, _INTEGER[opcode])(*x)
     if opcode in _INTRINSIC:
-        return llvm.emit_call(b, _INTRINSIC[opcode], e.f32, *x)
+        return e.call(_INTRINSIC[opcode], e.f32, *x)
     if opcode in _COMPARISON:
         name, sign = _COMPARISON[opcode]
         return b.zext(getattr(b, name)(sign, *x), e.i32)
@@ -147,7 +147,7 @@ def _emit_step(e: Emitter, step: Step, x: list[Any]) -> Any:
         case Opcode.I2F:
             return b.sitofp(x[0], e.f32)
         case Opcode.F2I:
-            return llvm.emit_call(b, "llvm.fptosi.sat.i32.f32", e.i32, x[0])
+            return e.call("llvm.fptosi.sat.i32.f32", e.i32, x[0])
     return x[0]
 
 
@@ -186,7 +186,7 @@ def _get_kernel(
             results: list[Any] = []
             for step in steps:
                 operands = [results[o] if o >= 0 else values[~o] for o in step.operands]
-                results.append(_emit_step(e, step, operands))
+                results.append(emit_step(e, step, operands))
             e.store(results[-1], out if over is None else leaves[over], b.add(line, k))
 
         e.loop(lengths[2], do_element)
@@ -197,7 +197,7 @@ def _get_kernel(
     return llvm.compile_function(e.module, "run", types, optimise=True)
 
 
-def _collapse(
+def collapse(
     shape: tuple[int, ...], strides: Sequence[tuple[int, ...]]
 ) -> tuple[list[int], list[list[int]]]:
     """Lengths, and strides per leaf, with axes joined that every leaf runs through as one."""
@@ -223,7 +223,7 @@ class CompiledChain:
 
     def __init__(self, chain: Chain):
         self.chain = chain
-        lengths, strides = _collapse(chain.shape, [leaf.view.strides for leaf in chain.leaves])
+        lengths, strides = collapse(chain.shape, [leaf.view.strides for leaf in chain.leaves])
         self.is_usable = len(lengths) <= AXES
         missing = AXES - len(lengths)
         self.lengths = [1] * missing + lengths
@@ -295,7 +295,7 @@ class CompiledChain:
         """Whether it can be compiled and gives known first elements; any NaN is like any other."""
         try:
             result = self(sources).view(-1)[: expected.numel()].view(expected.shape)
-        except RuntimeError:
+        except Exception:  # whatever a compiler or a driver raises
             return False
         same = result.view(torch.int32) == expected.view(torch.int32)
         if result.dtype is torch.float32:

@@ -9,7 +9,6 @@ float32 for the few arguments in `HARD_CASES`, found by looking at all 2**32.
 from collections.abc import Sequence
 from typing import Any
 
-from offchain.kernels import llvm
 from offchain.kernels.emitter import Emitter
 from protocol.instructions import Opcode
 
@@ -133,11 +132,11 @@ def _emit_exp(e: Emitter, x: Any) -> Any:
 
 
 def _emit_size(e: Emitter, x: Any) -> Any:
-    return llvm.emit_call(e.b, "llvm.fabs.f64", e.f64, x)
+    return e.call("llvm.fabs.f64", e.f64, x)
 
 
 def _emit_signed(e: Emitter, size: Any, sign: Any) -> Any:
-    return llvm.emit_call(e.b, "llvm.copysign.f64", e.f64, size, sign)
+    return e.call("llvm.copysign.f64", e.f64, size, sign)
 
 
 def _compute_exp(e: Emitter, x: Any) -> Any:

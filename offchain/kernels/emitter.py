@@ -51,6 +51,10 @@ class Emitter:
         value = self.b.select(compare("<", value, limit), value, limit)
         return self.b.select(compare(">", value, negative), value, negative)
 
+    def call(self, name: str, result: Any, *arguments: Any) -> Any:
+        """A call of one of LLVM's own functions."""
+        return emit_call(self.b, name, result, *arguments)
+
     # Vectors of several words, in memory at any word
 
     def vector(self, kind: Any, lanes: int) -> Any:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from offchain.kernels import int8, quantising
+from offchain.kernels.cuda import checks
 from offchain.kernels.rounding import is_compiled, round_to_grid
 from protocol.types import compute_ceil_log2
 
@@ -43,6 +44,11 @@ def exact_matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor:
         result = int8.matmul(a, b, bits_a, bits_b)
         if result is not None:
             return result
+    if a.device.type == "cuda" and checks.has_products(a.device):
+        from offchain.kernels.cuda import products
+
+        if products.is_usable(a, b, bits_a, bits_b):
+            return products.matmul(a, b, bits_a, bits_b)
     left, right = round_to_grid(a, bits_a), round_to_grid(b, bits_b)
     bad = None if right.bad is None else right.bad.mT
     return _finish(torch.matmul(left.values, right.values.mT), left.bad, bad)

@@ -17,8 +17,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from offchain.kernels import fused, llvm
-from offchain.kernels.chains import Chain, CompiledChain, cut, find_chain
+from offchain.kernels import fused
+from offchain.kernels.backends import can_compile, compile_chain
+from offchain.kernels.chains import Chain, cut, find_chain
 from offchain.kernels.fast_unary import WIDE, get_function
 from offchain.kernels.folds import execute_fold
 from offchain.kernels.instructions import execute, get_sources
@@ -114,7 +115,7 @@ class _Compiler:
             match_ = self._match_fused(instruction)
             if match_ is not None:
                 return match_
-        if instruction.kind is Kind.MAP and self.device.type == "cpu" and llvm.LLVM is not None:
+        if instruction.kind is Kind.MAP and can_compile(self.device):
             found = find_chain(self.instructions, number, self.users)
             if found is not None:
                 stage, over = self._compile_chain(*found)
@@ -330,7 +331,7 @@ class _Compiler:
 
         Also the same loop with its output in the place of an input.
         """
-        compiled = CompiledChain(chain)
+        compiled = compile_chain(chain, self.device)
         single = [(member, self._compile_map(member)) for member in members]
         is_right = None if compiled.is_usable else False
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from offchain.kernels.cuda import checks
 from offchain.kernels.maps import canonicalize
 from offchain.kernels.sha256 import DIGEST_BYTES, compute_digests
 from protocol.merkle import (
@@ -79,6 +80,19 @@ def compute_tensor_tree(tensor: Tensor) -> CompactTree:
 
 def compute_tensor_root(tensor: Tensor) -> Root:
     """Root of a tensor; no level is kept."""
+    return compute_tensor_roots([tensor])[0]
+
+
+def compute_tensor_roots(tensors: Sequence[Tensor]) -> list[Root]:
+    """Roots of tensors that lie on one device, computed there if it can."""
+    if tensors and tensors[0].device.type == "cuda" and checks.has_trees(tensors[0].device):
+        from offchain.kernels.cuda.sha256 import compute_roots
+
+        return compute_roots(tensors)
+    return [_compute_root(tensor) for tensor in tensors]
+
+
+def _compute_root(tensor: Tensor) -> Root:
     level, padding = compute_leaves(to_committed(tensor)), ZERO_LEAF
     while len(level) > DIGEST_BYTES:
         level = _compute_next_level(level, padding)
@@ -88,7 +102,7 @@ def compute_tensor_root(tensor: Tensor) -> Root:
 
 def compute_state_tree(state: Sequence[Tensor]) -> Tree:
     """Vector tree over the slots' tensor roots."""
-    return compute_vector_tree([compute_tensor_root(tensor) for tensor in state])
+    return compute_vector_tree(compute_tensor_roots(state))
 
 
 def compute_state_root(state: Sequence[Tensor]) -> Root:

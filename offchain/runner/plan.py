@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from offchain.kernels import llvm
+from offchain.kernels.backends import can_compile
 from offchain.kernels.memory import Outside
 from offchain.kernels.operators import Inputs, Kernel, compile_operator
 from offchain.runner.schedule import FROM_OUTSIDE, Outputs, Scheduler
@@ -51,7 +51,7 @@ class Plan:
 
     def _may_join(self) -> bool:
         """Whether several operators may be computed as one."""
-        return self.device.type == "cpu" and llvm.LLVM is not None
+        return can_compile(self.device)
 
     def _fold_constants(self) -> Outputs:
         """Outputs that depend on neither state nor batch."""

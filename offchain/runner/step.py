@@ -11,6 +11,7 @@ from offchain.kernels.memory import Outside
 from offchain.kernels.reading import TORCH_DTYPES, to_torch
 from offchain.kernels.settings import numeric_settings
 from offchain.runner.batches import Batches
+from offchain.runner.graphs import StepGraphs
 from offchain.runner.group import Group
 from offchain.runner.plan import Observer, Plan, Tensors, get_device
 from offchain.runner.shared_plan import SharedPlan
@@ -74,6 +75,9 @@ class Stepper:
                 self.plan = SharedPlan(program, self.device, group)
                 self.batches = Batches(program, dataset, seed, self.device, rows)
 
+        is_alone = self.device.type == "cuda" and group is None
+        self.graphs = StepGraphs(self.plan) if is_alone else None
+
     def compute_batch(self, step: StepIndex) -> Tensors:
         """The rows that the step trains on."""
         return self.strategy.compute_batch(self.batches, step)
@@ -95,6 +99,8 @@ class Stepper:
         }
         with numeric_settings(self.threads):
             batch = self.compute_batch(step)
+            if self.graphs is not None and is_donated and observe is None and not substitutes:
+                return self.graphs.execute(state, batch)
             return self.plan.execute(state, batch, substitutes, observe, is_donated)
 
     def execute_microcode(

@@ -1,0 +1,1 @@
+"""Kernels for NVIDIA's devices, written in Triton; its interpreter tests them on a CPU."""

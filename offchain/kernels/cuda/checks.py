@@ -1,0 +1,57 @@
+"""Whether a device's kernels give the right bits: asked once per process, before first use."""
+
+from functools import cache
+from itertools import product
+
+import torch
+
+from offchain.kernels.cuda import launch
+
+
+@cache
+def has_products(device: torch.device) -> bool:
+    """Whether products of digits equal those in float64, at the extremes too."""
+    if not launch.is_available(device):
+        return False
+    try:
+        return all(_are_products_right((a, b), device) for a, b in product((8, 14, 15), repeat=2))
+    except Exception:  # whatever a compiler or a driver raises: the slower path is right
+        return False
+
+
+def _are_products_right(bits: tuple[int, int], device: torch.device) -> bool:
+    from offchain.kernels.cuda import products
+
+    generator = torch.Generator().manual_seed(sum(bits))
+    integers = []
+    for limit, shape in zip((2 ** (b - 1) - 1 for b in bits), ((70, 2**12), (2, 133, 2**12))):
+        drawn = torch.randint(-limit, limit + 1, shape, generator=generator)
+        drawn[..., 3:7, :] = limit  # every product at the extreme
+        drawn[..., 0] = limit  # so that the largest is known
+        integers.append(drawn.double())
+    expected = (integers[0] @ integers[1].mT).float()
+    a, b = (x.float().to(device) for x in integers)
+    result = products.matmul(a, b, *bits)
+    edges = torch.tensor([[float("nan")], [float("inf")], [0.0], [-0.0], [2.0**-149], [-1.5]])
+    of_edges = products.matmul(edges.to(device), edges.to(device), *bits).cpu()
+    is_finite = edges.isfinite() & edges.mT.isfinite()
+    return torch.equal(result.cpu(), expected) and bool(
+        (of_edges.isnan() == ~is_finite).all() and (of_edges[2:4, 2:].view(torch.int32) == 0).all()
+    )
+
+
+@cache
+def has_trees(device: torch.device) -> bool:
+    """Whether roots equal the specification's."""
+    if not launch.is_available(device):
+        return False
+    from protocol.merkle import compute_tensor_root
+
+    tensors = [torch.arange(n, dtype=torch.float32) for n in (3, 256 * 131 + 5)]
+    expected = [compute_tensor_root(tensor.numpy()) for tensor in tensors]
+    try:
+        from offchain.kernels.cuda import sha256
+
+        return sha256.compute_roots([tensor.to(device) for tensor in tensors]) == expected
+    except Exception:  # whatever a compiler or a driver raises: the host hashes instead
+        return False

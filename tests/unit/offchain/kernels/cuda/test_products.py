@@ -1,0 +1,64 @@
+"""Products of digits by the device's kernels equal those through float64, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from offchain.kernels import fused, int8
+from offchain.kernels.cuda import products
+from offchain.kernels.maps import canonicalize
+from tests.unit.offchain.kernels.samples import is_same, make_floats
+
+BITS = [(15, 15), (14, 14), (8, 8), (15, 8), (8, 15), (11, 15), (12, 13), (9, 9)]
+
+
+def multiply_in_float64(a: torch.Tensor, b: torch.Tensor, bits: tuple[int, int]) -> torch.Tensor:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(int8, "is_usable", lambda *_: False)
+        return canonicalize(fused.exact_matmul(a, b, *bits))
+
+
+@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("values", ["plain", "awkward", "wild", "limit"])
+def test_matmul__any_values_and_layout__equals_float64(bits: tuple[int, int], values: str) -> None:
+    rng = np.random.default_rng(100 * bits[0] + bits[1])
+    for _ in range(2):
+        m, k, n = (int(rng.integers(1, 50)) for _ in range(3))
+        lead = int(rng.integers(1, 3))
+        if values == "limit":  # every product at the extreme, all of one sign
+            k = 300
+            a, b = torch.full((lead, m, k), 1 - 2.0**-20), torch.full((n, k), -1 + 2.0**-20)
+        else:
+            a = torch.from_numpy(make_floats(rng, lead * m * k, values)).reshape(lead, m, k)
+            b = torch.from_numpy(make_floats(rng, n * k, values)).reshape(n, k)
+        a = a.mT.contiguous().mT if rng.random() < 0.5 else a
+        b = b.T.contiguous().T if rng.random() < 0.5 else b
+        result = canonicalize(products.matmul(a, b, *bits))
+        assert is_same(result, multiply_in_float64(a, b, bits))
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (70, 17, 130), (65, 129, 1)])
+def test_matmul__tiles_that_are_not_full__equals_float64(shape: tuple[int, int, int]) -> None:
+    m, k, n = shape
+    generator = torch.Generator().manual_seed(m)
+    a, b = torch.randn(m, k, generator=generator), torch.randn(n, k, generator=generator)
+    assert is_same(products.matmul(a, b, 15, 15), multiply_in_float64(a, b, (15, 15)))
+
+
+def test_compute_digits__base_128__every_sum_of_digits_fits_a_byte() -> None:
+    """Karatsuba's middle product adds the two digits of an operand."""
+    top = 2**13 - 1
+    x = torch.arange(-top, top + 1, dtype=torch.float32)[None, None] * 2.0**-13
+    digits = products.compute_digits(x, 14, 7)
+    assert digits.high is not None
+    low, high = digits.low.int(), digits.high.int()
+    count = x.shape[-1]
+    assert torch.equal((128 * high + low)[0, 0, :count], torch.arange(-top, top + 1).int())
+    assert (low + high).min() >= -128 and (low + high).max() <= 127
+
+
+def test_is_usable__bits_or_length_beyond_int32__is_not() -> None:
+    x = torch.ones(1, 2**16)
+    assert not products.is_usable(x, x, 15, 15)
+    assert not products.is_usable(x[:, :4], x[:, :4], 22, 15)
+    assert products.is_usable(x[:, :4], x[:, :4], 15, 8)
