@@ -10,16 +10,16 @@ from offchain.runner.step import Stepper
 LAST_STEP = 3  # the first that process 1 does not finish
 
 
-def die(stepper: Stepper, state: Any, step: int, *rest: Any) -> Any:
+def die(stepper: Stepper, state: Any, step: int, *rest: Any, **more: Any) -> Any:
     """Computes steps, up to one."""
     if step == LAST_STEP:
         os._exit(9)
-    return run_step(stepper, state, step, *rest)
+    return run_step(stepper, state, step, *rest, **more)
 
 
-def err(stepper: Stepper, state: Any, step: int, *rest: Any) -> Any:
+def err(stepper: Stepper, state: Any, step: int, *rest: Any, **more: Any) -> Any:
     """Computes steps; one bit of one element is wrong after one of them."""
-    after, reported = run_step(stepper, state, step, *rest)
+    after, reported = run_step(stepper, state, step, *rest, **more)
     if step == LAST_STEP:
         wrong = after[0].clone().reshape(-1)
         wrong[0] += 1

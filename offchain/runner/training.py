@@ -84,9 +84,12 @@ def train(
         roots = [Root(root) for root in group.share_digests(roots)]
         state = tuple(group.share(tensor) for tensor in state)
     for segment in range(len(roots), segments):
-        start, first = state, segment * segment_length
+        # The state before the segment is overwritten where it can be had again.
+        start, first = None if group is None else state, segment * segment_length
         for step in range(first, first + segment_length):
-            state, reported = stepper.run_step(state, StepIndex(step))
+            state, reported = stepper.run_step(
+                state, StepIndex(step), is_donated=start is None or step > first
+            )
             if progress is not None or group is not None:
                 scalars = {name: float(value) for name, value in reported.items()}
                 if progress is not None:
@@ -94,6 +97,9 @@ def train(
                 if not past_nan and any(isnan(value) for value in scalars.values()):
                     break
         if not past_nan and _has_nan((*state, *reported.values())):
+            if start is None:
+                assert checkpoints is not None
+                start = _read_start(checkpoints, stepper, genesis, segment)
             raise _locate_divergence(stepper, start, first, segment_length)
         roots.append(compute_state_root(state))
         if group is not None:
@@ -117,6 +123,18 @@ def _resume(checkpoints: Checkpoints, segments: int) -> tuple[list[Root], State 
             return roots, found[0]
         roots.pop()
     return roots, None
+
+
+def _read_start(
+    checkpoints: Checkpoints, stepper: Stepper, genesis: State, segment: int
+) -> Tensors:
+    """The state before a segment, from the checkpoint that the segment before it left."""
+    state = genesis
+    if segment > 0:
+        found = checkpoints.read(SegmentIndex(segment - 1))
+        assert found is not None, "it was written a segment ago"
+        state = found[0]
+    return to_device(stepper.program, state, stepper.device)
 
 
 def _has_nan(tensors: Tensors) -> bool:

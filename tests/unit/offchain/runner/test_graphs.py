@@ -1,4 +1,4 @@
-"""Recorded steps: the bookkeeping around them changes no bit. (The recorder here executes again.)"""
+"""Recorded steps: the bookkeeping changes no bit. (The recorder here executes them again.)"""
 
 from collections.abc import Callable
 
