@@ -6,6 +6,7 @@ prints the table.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -32,15 +33,42 @@ from tests.game_table import PRESET, compute_function_name, encode_arguments
 
 REFUND_QUOTIENT = 5  # EIP-3529
 
-SEGMENTS, SEGMENT_LENGTH = 2**10, 2**10
-SLOTS, OPERATORS, INSTRUCTIONS = 2**9, 2**12, 2**4
-ROWS, FOLD = 2**14, 2**17  # the contested tensor has 2**28 elements
+SLOTS, INSTRUCTIONS = 2**9, 2**4
+FOLD = 2**17
 CHUNKS = FOLD // CHUNK_LENGTH
-SEGMENT, STEP, SLOT, OPERATOR, INSTRUCTION, CHUNK = 700, 801, 300, 4000, 9, 333
-PRODUCER = 4090  # of the slot's next value
-ELEMENT = 5_000 * ROWS + 77
+SLOT, INSTRUCTION, CHUNK = 300, 9, 333
 PER_LEAF = LEAF_BYTES // Dtype.I64.size_bytes
-POSITION = ELEMENT % PER_LEAF
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a run is, each a power of two; and where in it the lie is."""
+
+    segments: int = 2**10
+    segment_length: int = 2**10
+    operators: int = 2**12
+    rows: int = 2**14  # the contested tensor has as many columns
+
+    @property
+    def segment(self) -> int:
+        return self.segments * 700 // 2**10
+
+    @property
+    def step(self) -> int:
+        return self.segment_length * 801 // 2**10
+
+    @property
+    def operator(self) -> int:
+        return self.operators * 4_000 // 2**12
+
+    @property
+    def producer(self) -> int:
+        """Of the slot's next value."""
+        return self.operators * 4_090 // 2**12
+
+    @property
+    def element(self) -> int:
+        return self.rows * (self.rows * 5_000 // 2**14) + 77
 
 
 def _digest(text: str) -> Root:
@@ -54,53 +82,59 @@ def _word(value: int) -> bytes:
 class LongestDispute:
     """The claim of a worker that got one accumulator of a DOT wrong, built from the lie upwards."""
 
-    def __init__(self) -> None:
-        shape = (ROWS, ROWS)
+    def __init__(self, extent: Extent = Extent()) -> None:  # noqa: B008  it is frozen
+        self.extent = extent
+        rows = extent.rows
+        shape = (rows, rows)
         self.instruction = Instruction(
             Opcode.DOT,
             Dtype.I64,
             shape,
             (
-                Operand(Source.INPUT, 0, Dtype.I32, ROWS * FOLD, View(shape, (FOLD, 0), 0)),
-                Operand(Source.INPUT, 1, Dtype.I32, ROWS * FOLD, View(shape, (0, FOLD), 0)),
+                Operand(Source.INPUT, 0, Dtype.I32, rows * FOLD, View(shape, (FOLD, 0), 0)),
+                Operand(Source.INPUT, 1, Dtype.I32, rows * FOLD, View(shape, (0, FOLD), 0)),
             ),
             FOLD,
         )
         before, wrong, claimed = _word(12345), _word(67890), _word(-98765)
         self.data = b"".join(
-            (int.from_bytes(claimed, "big") % 2**64 if i == POSITION else i).to_bytes(8, "little")
+            (
+                int.from_bytes(claimed, "big") % 2**64 if i == self.extent.element % PER_LEAF else i
+            ).to_bytes(8, "little")
             for i in range(PER_LEAF)
         )
-        leaf = ELEMENT // PER_LEAF
-        height = compute_tensor_height(ROWS * ROWS, Dtype.I64)
+        leaf = self.extent.element // PER_LEAF
+        height = compute_tensor_height(rows * rows, Dtype.I64)
         tensor = SparseTree({leaf: compute_leaf(self.data)}, height, b"tensor")
         known = {CHUNK - 1: before, CHUNK: wrong, CHUNKS - 1: claimed}
         chunks = SparseTree(known, compute_ceil_log2(CHUNKS), b"chunks")
         output, value = _digest("operator's output"), _digest("slot's value")
-        slot = SlotDescriptor(Dtype.F32, ROWS * ROWS, PRODUCER)
+        slot = SlotDescriptor(Dtype.F32, rows * rows, self.extent.producer)
         self.slot = slot
         self.slots = SparseTree({SLOT: hash_slot(slot)}, compute_ceil_log2(SLOTS), b"slots")
         around = Surroundings(
-            operators=OPERATORS,
-            operator=OPERATOR,
+            operators=self.extent.operators,
+            operator=self.extent.operator,
             instructions=INSTRUCTIONS,
             instruction=INSTRUCTION,
-            producers=(5, 2**11),
+            producers=(5, extent.operators // 2),
             slots=SLOTS,
             slots_root=self.slots.root,
-            step=SEGMENT * SEGMENT_LENGTH + STEP,
+            step=self.extent.segment * self.extent.segment_length + self.extent.step,
         )
         leaves = (get_random_leaf(0), get_random_leaf(1))
-        operators = {OPERATOR: output, PRODUCER: value}
+        operators = {self.extent.operator: output, self.extent.producer: value}
         instructions = {INSTRUCTION: tensor.root, INSTRUCTIONS - 1: output}
         known_leaves = {Vector.OPERATORS: operators, Vector.INSTRUCTIONS: instructions}
         case = build_case(
-            self.instruction, leaves, ELEMENT, CHUNK, 12345, around, known=known_leaves
+            self.instruction, leaves, self.extent.element, CHUNK, 12345, around, known=known_leaves
         )
         self.case = case
         roots = [opening.root for opening in case.openings]
-        operators |= {5: roots[0], 2**11: roots[1]}
-        trace = SparseTree(operators, compute_ceil_log2(OPERATORS), Vector.OPERATORS.value.encode())
+        operators |= {5: roots[0], extent.operators // 2: roots[1]}
+        trace = SparseTree(
+            operators, compute_ceil_log2(self.extent.operators), Vector.OPERATORS.value.encode()
+        )
         microcode = SparseTree(
             instructions, compute_ceil_log2(INSTRUCTIONS), Vector.INSTRUCTIONS.value.encode()
         )
@@ -108,11 +142,13 @@ class LongestDispute:
         state = SparseTree({SLOT: value}, compute_ceil_log2(SLOTS), b"state")
         last = _digest("state after the segment")
         steps = SparseTree(
-            {STEP: state.root, SEGMENT_LENGTH - 1: last},
-            compute_ceil_log2(SEGMENT_LENGTH),
+            {self.extent.step: state.root, self.extent.segment_length - 1: last},
+            compute_ceil_log2(self.extent.segment_length),
             b"steps",
         )
-        claim = SparseTree({SEGMENT: last}, compute_ceil_log2(SEGMENTS), b"claim")
+        claim = SparseTree(
+            {self.extent.segment: last}, compute_ceil_log2(self.extent.segments), b"claim"
+        )
         self.trees = (claim, steps, state, trace, microcode, tensor, chunks)
         self.posted = moves.Posted(
             steps.root,
@@ -121,7 +157,15 @@ class LongestDispute:
             case.location.operator.instructions_root,
             chunks.root,
         )
-        self.leaves = (SEGMENT, STEP, SLOT, OPERATOR, INSTRUCTION, leaf, CHUNK)
+        self.leaves = (
+            self.extent.segment,
+            self.extent.step,
+            SLOT,
+            self.extent.operator,
+            INSTRUCTION,
+            leaf,
+            CHUNK,
+        )
 
     def deploy(self, is_first: bool = False) -> tuple[Any, int, str, str]:
         """The contracts, the id of the claim, its worker and a challenger."""
@@ -141,15 +185,15 @@ class LongestDispute:
         economy.terms = Terms(
             program_root=context.program_root,
             seed=context.seed,
-            segments=SEGMENTS,
-            segment_length=SEGMENT_LENGTH,
+            segments=self.extent.segments,
+            segment_length=self.extent.segment_length,
         )
         if not is_first:
             play_earlier_game(economy, contract)
         task_id = economy.post()
         economy.assign(task_id)
         claim = self.trees[0]
-        last = SEGMENTS - 1
+        last = self.extent.segments - 1
         claim_id = economy.escrow.claim(
             task_id,
             economy.digest_of(task_id),
@@ -181,7 +225,7 @@ class LongestDispute:
             case Stage.REVEAL_LEAF:
                 return moves.RevealLeaf(number, self.data)
             case Stage.PICK_ELEMENT:
-                return moves.PickElement(number, POSITION)
+                return moves.PickElement(number, self.extent.element % PER_LEAF)
             case Stage.PROVE:
                 chunks = self.trees[Level.CHUNK]
                 agreed = moves.Agreed(
@@ -202,12 +246,14 @@ class LongestDispute:
 
         match level:
             case Level.SEGMENT:
-                return moves.ExpandStep(number, *link(SEGMENT_LENGTH - 1))
+                return moves.ExpandStep(number, *link(self.extent.segment_length - 1))
             case Level.STEP:
                 return moves.ExpandSlot(number, link(0)[0], header)
             case Level.SLOT:
                 slot_path = self.slots.get_path(SLOT)
-                return moves.ExpandOperator(number, *link(PRODUCER), header, self.slot, slot_path)
+                return moves.ExpandOperator(
+                    number, *link(self.extent.producer), header, self.slot, slot_path
+                )
             case Level.OPERATOR:
                 return moves.ExpandInstruction(
                     number,

@@ -22,10 +22,12 @@ from protocol.types import Seed, StepIndex
 
 VOCABULARY = 96
 RECORDS = 4096
-SIZES = (  # (layers, channels, context, rows): the demo's, and one of four times the width
+SIZES = (  # (layers, channels, context, rows): the demo's and wider ones, and a long context
     (2, 64, 64, 8),
     (4, 128, 64, 16),
     (2, 256, 256, 4),
+    (2, 768, 256, 4),
+    (2, 256, 1024, 4),
 )
 
 
@@ -61,26 +63,31 @@ class Prepared:
     """The example model by Crux, and what builds the same one for PyTorch."""
 
     config: Config
+    dataset: Dataset
     stepper: Stepper
     state: Tensors
 
 
 def prepare(
-    size: tuple[int, int, int, int], policy: str, device: torch.device, threads: int | None = None
+    size: tuple[int, int, int, int],
+    policy: str,
+    device: torch.device,
+    threads: int | None = None,
+    heads: int = 4,
+    vocabulary: int = VOCABULARY,
 ) -> Prepared:
     """Capture the model and put its first state on the device."""
     layers, channels, context, rows = size
-    config = Config(vocabulary=VOCABULARY, context=context, layers=layers, channels=channels)
+    config = Config(vocabulary, context, layers, heads, channels)
     model, optimizer = build(config)
     captured = capture(
         model, optimizer, {"tokens": FieldSpec(torch.int64, (context + 1,), 1)}, rows, policy
     )
     program = captured.program
-    tokens = np.random.default_rng(0).integers(0, VOCABULARY, RECORDS + context).astype(np.int32)
-    stepper = Stepper(
-        program, Dataset((tokens,), RECORDS), Seed(bytes(32)), str(device), threads=threads
-    )
-    return Prepared(config, stepper, to_device(program, captured.genesis, device))
+    tokens = np.random.default_rng(0).integers(0, vocabulary, RECORDS + context).astype(np.int32)
+    dataset = Dataset((tokens,), RECORDS)
+    stepper = Stepper(program, dataset, Seed(bytes(32)), str(device), threads=threads)
+    return Prepared(config, dataset, stepper, to_device(program, captured.genesis, device))
 
 
 def measure_step(
@@ -106,7 +113,7 @@ def measure_step(
 
     def crux(step: int) -> None:
         nonlocal state
-        state, _ = stepper.run_step(state, StepIndex(step))
+        state, _ = stepper.run_step(state, StepIndex(step), is_donated=True)
 
     times = [
         (_time(crux, step, device), _time(eager, step, device)) for step in range(repetitions + 1)

@@ -1,0 +1,90 @@
+"""What committing adds to a run: hashing, copying and writing the state after each segment.
+
+`python -m scripts.bench.overhead` prints the table. Goal: at most 5% of the training time at the
+segment length that the minimum of `crux submit` gives a run of a thousand steps.
+"""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from offchain.runner.checkpoints import Checkpoints, compute_run_id
+from offchain.runner.commitments import compute_state_root
+from protocol.types import Root, Seed, SegmentIndex, StepIndex
+from scripts.bench.steps import prepare
+
+SIZES = ((4, 128, 64, 16), (2, 256, 256, 4), (2, 768, 256, 4))
+SEGMENT_LENGTH = 32
+SEGMENTS = 3
+
+
+@dataclass(frozen=True)
+class OverheadFigure:
+    """Seconds, of SEGMENTS segments."""
+
+    size: tuple[int, int, int, int]
+    state_bytes: int
+    training: float
+    hashing: float
+    writing: float
+
+    @property
+    def share(self) -> float:
+        """Of the training time."""
+        return (self.hashing + self.writing) / self.training
+
+
+def measure_size(size: tuple[int, int, int, int]) -> OverheadFigure:
+    """Segments as `training.train` runs them, each part timed."""
+    prepared = prepare(size, "float32", torch.device("cpu"))
+    stepper, state = prepared.stepper, prepared.state
+    program = stepper.program
+    seconds = [0.0, 0.0, 0.0]
+    with tempfile.TemporaryDirectory() as folder:
+        run_id = compute_run_id(
+            program, prepared.dataset.root, Root(bytes(32)), Seed(bytes(32)), SEGMENT_LENGTH
+        )
+        checkpoints = Checkpoints(Path(folder), program, run_id)
+        state, _ = stepper.run_step(state, StepIndex(0), is_donated=True)
+        for segment in range(SEGMENTS):
+            moments = [time.perf_counter()]
+            for step in range(segment * SEGMENT_LENGTH, (segment + 1) * SEGMENT_LENGTH):
+                state, _ = stepper.run_step(state, StepIndex(step), is_donated=True)
+            moments.append(time.perf_counter())
+            root = compute_state_root(state)
+            moments.append(time.perf_counter())
+            checkpoints.write(SegmentIndex(segment), state, root)
+            moments.append(time.perf_counter())
+            for part, (start, end) in enumerate(zip(moments, moments[1:])):
+                seconds[part] += end - start
+    held = sum(tensor.numel() * tensor.element_size() for tensor in state)
+    return OverheadFigure(size, held, *seconds)
+
+
+def format_table(figures: list[OverheadFigure]) -> str:
+    """Markdown."""
+    lines = [
+        "| layers | channels | context | rows | state MB | training ms | hashing ms | writing ms "
+        "| hashing and writing |",
+        "|---|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for f in figures:
+        times = (f.training, f.hashing, f.writing)
+        cells = " | ".join(f"{t / SEGMENTS * 1e3:.0f}" for t in times)
+        lines.append(
+            f"| {' | '.join(map(str, f.size))} | {f.state_bytes / 1e6:.0f} | {cells} "
+            f"| {f.share:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def measure_table(device: str) -> str:
+    """Markdown."""
+    return format_table([measure_size(size) for size in SIZES])
+
+
+if __name__ == "__main__":
+    print(measure_table("cpu"))
