@@ -2,10 +2,11 @@
 
 import os
 
+import offchain  # noqa: F401  sets how PyTorch's threads wait, before PyTorch is loaded
+
+# isort: split
 import torch
 from hypothesis import HealthCheck, settings
-
-import offchain  # noqa: F401, I001  sets how PyTorch's threads wait, before PyTorch is loaded
 
 # Without a GPU, Triton's kernels run in its interpreter. It is chosen before Triton is imported,
 # which parts of PyTorch do.

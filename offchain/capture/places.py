@@ -20,8 +20,11 @@ from torch import Tensor, fx, nn
 from torch.fx import traceback
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from offchain.capture import certain
+
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _HERE = os.path.dirname(__file__) + os.sep
+_BETWEEN = (__file__, certain.__file__)  # stand between an operation and the user's line
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class PlaceMode(TorchDispatchMode):
                 break
             if not file.startswith((_TORCH, _HERE, "<")):
                 break
-            if file.startswith(_HERE) and file != __file__:
+            if file.startswith(_HERE) and file not in _BETWEEN:
                 # The tracer itself: beyond it stands whoever asked for the capture.
                 frame = None
                 break

@@ -1,72 +1,88 @@
 """Every benchmark, one after the other; the tables are written into docs/benchmarks.md.
 
 `python -m scripts.bench [--device cuda] [--only NAME]`. Each section of the document stands
-between two comments that name it, and only what was measured now is replaced.
+between two comments that name it, and only what was measured now is replaced. A section that
+fails is said so, and the others go on.
 """
 
 import argparse
+import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts.bench import breakdown, hashing, last_step, steps
-from scripts.bench.challenge import measure_challenge
-from scripts.bench.dispute import measure_largest
+from offchain.runner.plan import UnknownDevice, get_device
+from scripts.bench import (
+    answers,
+    breakdown,
+    challenge,
+    dispute,
+    gpu,
+    hashing,
+    last_step,
+    memory,
+    overhead,
+    products,
+    scaling,
+    steps,
+)
 from scripts.bench.document import replace_section
+from scripts.bench.goals import format_goals
 from scripts.bench.machine import describe_machine
 
 DOCUMENT = Path("docs/benchmarks.md")
 
-
-def _measure_gas(device: str) -> str:
-    return last_step.format_table(last_step.measure_last_steps(last_step.deploy()))
-
-
-def _measure_dispute(device: str) -> str:
-    return measure_largest()
-
-
-def _measure_challenge(device: str) -> str:
-    return measure_challenge()
-
-
-def _measure_steps(device: str) -> str:
-    return steps.format_table(steps.measure_steps(device))
-
-
-def _measure_breakdown(device: str) -> str:
-    return breakdown.measure_table()
-
-
-def _measure_hashing(device: str) -> str:
-    return hashing.format_table(hashing.measure_hashing())
-
-
 SECTIONS: dict[str, Callable[[str], str]] = {
-    "last-step": _measure_gas,
-    "dispute": _measure_dispute,
-    "challenge": _measure_challenge,
-    "steps": _measure_steps,
-    "breakdown": _measure_breakdown,
-    "hashing": _measure_hashing,
+    "steps": steps.measure_table,
+    "products": products.measure_table,
+    "hashing": hashing.measure_table,
+    "overhead": overhead.measure_table,
+    "answers": answers.measure_table,
+    "memory": memory.measure_table,
+    "breakdown": breakdown.measure_table,
+    "last-step": last_step.measure_table,
+    "dispute": dispute.measure_table,
+    "challenge": challenge.measure_table,
+    "scaling": scaling.measure_table,
 }
-ON_GPU = ("steps",)
+ON_GPU: dict[str, Callable[[str], str]] = {
+    "steps": gpu.measure_table,
+    "products": products.measure_table,
+    "hashing": hashing.measure_table,
+}
 
 
-def main() -> None:
-    """Measure and write."""
+def main() -> int:
+    """Measure and write; the number of sections that failed."""
     parser = argparse.ArgumentParser(description="Measure Crux; figures go to docs/benchmarks.md.")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--only", choices=tuple(SECTIONS), action="append")
     arguments = parser.parse_args()
-    names = arguments.only or (ON_GPU if arguments.device == "cuda" else tuple(SECTIONS))
-    for name in names:
+    try:
+        get_device(arguments.device)
+    except UnknownDevice as error:
+        print(error, file=sys.stderr)
+        return 1
+    sections = SECTIONS if arguments.device == "cpu" else ON_GPU
+    suffix = "" if arguments.device == "cpu" else "-gpu"
+    failed = 0
+    for name in arguments.only or sections:
         print(f"\n{name}", flush=True)
-        table = SECTIONS[name](arguments.device)
+        try:
+            table = sections[name](arguments.device)
+        except Exception:
+            traceback.print_exc()
+            failed += 1
+            continue
         print(table, flush=True)
-        section = name if arguments.device == "cpu" else f"{name}-gpu"
         body = f"{describe_machine(arguments.device)}\n\n{table}"
-        replace_section(DOCUMENT, section, body)
+        replace_section(DOCUMENT, f"{name}{suffix}", body)
+    if not arguments.only:
+        goals = f"{describe_machine(arguments.device)}\n\n{format_goals()}"
+        print(f"\ngoals\n{goals}")
+        replace_section(DOCUMENT, f"goals{suffix}", goals)
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -67,5 +67,10 @@ def measure_challenge() -> str:
     )
 
 
+def measure_table(device: str) -> str:
+    """Markdown."""
+    return measure_challenge()
+
+
 if __name__ == "__main__":
     print(measure_challenge())

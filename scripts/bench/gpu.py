@@ -18,6 +18,7 @@ from examples.gpt import Config, build
 from offchain.runner.commitments import compute_state_root
 from offchain.runner.plan import get_device
 from protocol.types import StepIndex
+from scripts.bench.goals import note
 from scripts.bench.steps import Prepared, prepare
 
 VOCABULARY = 50_304  # GPT-2's, rounded up to a multiple of 128
@@ -25,6 +26,7 @@ HEAD_CHANNELS = 64
 # (layers, channels, context, rows): 124M and 1.3B parameters.
 SHAPES = {"124M": (12, 768, 1024, 8), "1.3B": (24, 2048, 1024, 2)}
 POLICIES = ("float32", "tf32", "int8")
+GOALS = {"float32": 2.5, "tf32": 2.0, "int8": 1.0}
 REPETITIONS = 10
 PEAK_BF16 = {  # dense, FLOPs per second, from the makers' data sheets
     "H100": 989e12,
@@ -154,7 +156,18 @@ def measure_profile(device_name: str = "cuda") -> str:
 
 def measure_table(device: str) -> str:
     """Markdown."""
-    return f"{format_table(measure_gpu(device))}\n\n{measure_profile(device)}"
+    figures = measure_gpu(device)
+    for f in figures:
+        note(
+            f"step, {f.shape}, `{f.policy}`, of bf16",
+            f.crux / f.autocast,
+            GOALS[f.policy],
+            unit="x",
+        )
+        if f.shape == "1.3B" and f.policy == "tf32" and f.utilisation is not None:
+            what = "utilisation, 1.3B, `tf32`"
+            note(what, 100 * f.utilisation, 25.0, is_least=True, unit="%")
+    return f"{format_table(figures)}\n\n{measure_profile(device)}"
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import torch
 
 from offchain.kernels import fused, int8
 from offchain.kernels.settings import numeric_settings
+from scripts.bench.goals import note
 
 SIZES = {"cpu": (512, 1024, 2048, 4096), "cuda": (4096, 8192)}
 BITS = (15, 14, 8)
@@ -88,7 +89,18 @@ def format_table(figures: list[ProductFigure]) -> str:
 
 def measure_table(device: str) -> str:
     """Markdown."""
-    return format_table(measure_products(device))
+    figures = measure_products(device)
+    if device == "cpu":
+        for f in figures:
+            what = f"product {f.size}, of float32"
+            note(f"{what}, b=15, int8 units", f.exact[15] / f.peer, 1.1, unit="x")
+            note(f"{what}, b=15, float64", f.portable[15] / f.peer, 2.2, unit="x")
+    else:
+        for f in figures:
+            for bits, least in ((15, 0.46), (14, 0.58), (8, 1.2)):
+                what = f"speed of product {f.size}, b={bits}, of bf16"
+                note(what, f.peer / f.exact[bits], least, is_least=True, unit="x")
+    return format_table(figures)
 
 
 if __name__ == "__main__":
