@@ -24,6 +24,7 @@ from torch import Tensor
 
 from offchain.kernels import unary
 from offchain.kernels.fast_unary import get_kernels
+from offchain.kernels.paths import describe_paths
 from protocol import elementary, float32
 from protocol.instructions import Opcode
 
@@ -215,6 +216,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.error("--stride must be at least 1")
 
     console = Console()
+    for what, path in describe_paths(torch.device(options.device)).items():
+        console.print(f"{what}: {path}", highlight=False)
     reports = []
     columns = (*ProgressBar.get_default_columns()[:3], TimeElapsedColumn(), TimeRemainingColumn())
     with ProgressBar(*columns, console=console) as bar:

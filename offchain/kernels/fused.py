@@ -49,6 +49,11 @@ def exact_matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor:
 
         if products.is_usable(a, b, bits_a, bits_b):
             return products.matmul(a, b, bits_a, bits_b)
+    return multiply_in_float64(a, b, bits_a, bits_b)
+
+
+def multiply_in_float64(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor:
+    """The path that every machine has."""
     left, right = round_to_grid(a, bits_a), round_to_grid(b, bits_b)
     bad = None if right.bad is None else right.bad.mT
     return _finish(torch.matmul(left.values, right.values.mT), left.bad, bad)

@@ -16,12 +16,14 @@ import torch
 from torch import Tensor
 
 from offchain.kernels import quantising, vnni
-from offchain.kernels.rounding import EXPONENT, compute_largest, is_compiled
+from offchain.kernels.probe import find_crossover
+from offchain.kernels.rounding import EXPONENT, compute_largest, is_compiled, round_to_grid
 
 DIGIT_BITS = 8
 BITS_MAX = 15
 LENGTH_MAX = 2**16  # |h l' + l h'| <= 2**14 K
-PRODUCTS_MIN = 2**18  # below so many multiplications float64 is as fast
+PRODUCTS_MIN: int | None = None  # multiplications from which on this is used; None: see below
+SIZES = (16, 32, 64, 128)  # rows, columns and length of the products that are tried
 BATCHED_MIN = 2**21  # the same for each product of a batch: they are called one by one
 MAGIC = 1.5 * 2**23  # added to |q| < 2**22, it leaves q in the low bits of the word
 
@@ -59,6 +61,30 @@ def is_available() -> bool:
     )
 
 
+def _get_least() -> int:
+    return compute_least_products() if PRODUCTS_MIN is None else PRODUCTS_MIN
+
+
+@cache
+def compute_least_products() -> int:
+    """Multiplications from which on int8 units are faster than float64: some ms, once."""
+    operands = {
+        size: torch.randn(2, size, size, generator=torch.Generator().manual_seed(size))
+        for size in SIZES
+    }
+
+    def by_float64(size: int) -> Tensor:
+        left, right = (round_to_grid(x, BITS_MAX).values for x in operands[size])
+        return torch.matmul(left, right.mT).float()
+
+    def by_units(size: int) -> Tensor | None:
+        a, b = operands[size]
+        return matmul(a, b, BITS_MAX, BITS_MAX)
+
+    size = find_crossover(by_units, by_float64, SIZES)
+    return (size or 2 * SIZES[-1]) ** 3
+
+
 def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
     """Whether operands [..., M, K] and [..., N, K] are for this path."""
     if a.device.type != "cpu" or max(bits_a, bits_b) > BITS_MAX or a.shape[-1] >= LENGTH_MAX:
@@ -66,13 +92,13 @@ def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
     sizes = (*a.shape[-2:], *b.shape[-2:-1])  # M, K, N
     if vnni.is_available():
         lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-        return prod(lead) * prod(sizes) >= PRODUCTS_MIN
+        return prod(lead) * prod(sizes) >= _get_least()
     return (
         a.dim() == b.dim() >= 2
         and a.shape[:-2] == b.shape[:-2]
         # With a length of 1 strides are ambiguous, and torch 2.13 then multiplies wrongly.
         and min(sizes) > 1
-        and prod(sizes) >= (PRODUCTS_MIN if a.dim() == 2 else BATCHED_MIN)
+        and prod(sizes) >= (_get_least() if a.dim() == 2 else BATCHED_MIN)
         and is_available()
     )
 

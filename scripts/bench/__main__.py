@@ -70,7 +70,7 @@ def main() -> int:
         print(f"\n{name}", flush=True)
         try:
             table = sections[name](arguments.device)
-        except Exception:
+        except (Exception, SystemExit):
             traceback.print_exc()
             failed += 1
             continue

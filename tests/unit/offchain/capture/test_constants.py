@@ -107,7 +107,7 @@ def test_constant__from_a_buffer_that_changes__is_computed_in_every_step(capture
     module, batch = Rotary(trains=True), {"x": torch.ones(2, WIDTH)}
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     captured = capture_module(module, optimizer, batch)
-    assert "constant.0" not in captured.slot_names
+    assert {"matmul", "floor"} <= {o.kind for o in captured.program.operators}
     losses = execute(captured, [batch, batch]).losses
     for loss in losses:
         expected = module(**batch)
