@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load, save_file
 
 from offchain.kernels.reading import to_torch
 from offchain.runner.commitments import compute_state_root, to_committed
@@ -64,9 +64,8 @@ class Checkpoints:
         path = self.get_path(segment)
         temporary = path.with_suffix(f".{os.getpid()}.partial")
         try:
-            with temporary.open("wb") as file:
-                file.write(save(tensors, header))
-                file.flush()
+            save_file(tensors, temporary, header)
+            with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
         finally:
