@@ -120,7 +120,7 @@ def _plot_lines(title: str, lines: Sequence[Line], top: int) -> str:
         ]
     for power in range(x_low, x_high + 1):
         right, _ = place(10.0**power, 10.0**y_low)
-        label = f"{10.0**power:,.0f}" if power < 7 else f"10^{power}"
+        label = f"{10**power:,}" if 0 <= power < 5 else f"10^{power}"
         parts.append(f'<text x="{right:.1f}" y="{HEIGHT - 14}" text-anchor="middle">{label}</text>')
     for number, line in enumerate(lines):
         color = COLORS[number % len(COLORS)]

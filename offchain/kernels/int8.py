@@ -91,7 +91,9 @@ def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
         return False
     sizes = (*a.shape[-2:], *b.shape[-2:-1])  # M, K, N
     if vnni.is_available():
-        lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        lead = a.shape[:-2]
+        if lead != b.shape[:-2]:  # PyTorch's function takes as long as a small product
+            lead = torch.broadcast_shapes(lead, b.shape[:-2])
         return prod(lead) * prod(sizes) >= _get_least()
     return (
         a.dim() == b.dim() >= 2

@@ -28,6 +28,7 @@ SLICE_PRODUCTS = 2**20  # per thread at least
 # Maxima between which scaling a rounded float32 by both powers of two is exact: the lowest bit
 # stays at or above 2**-149.
 SMALLEST, LARGEST = 2.0**-60, 2.0**60
+SMALLEST_WORD, LARGEST_WORD = (int(np.float32(m).view(np.uint32)) for m in (SMALLEST, LARGEST))
 
 
 def _emit_multiply(e: Emitter, total: Any, unsigned: Any, signed: Any) -> Any:
@@ -128,14 +129,10 @@ def _get_kernel(two_rows: bool, two_columns: bool) -> llvm.Function:
 def is_usual(largest: Tensor) -> bool:
     """Whether all maxima are 0 or in range."""
     words = largest.numpy().view(np.uint32).ravel()
-    if words.max() > _get_word(LARGEST):
+    if words.max() > LARGEST_WORD:
         return False
     # Below zero lies the largest word of all.
-    return bool((words - np.uint32(1)).min() >= _get_word(SMALLEST) - 1)
-
-
-def _get_word(value: float) -> int:
-    return int(np.float32(value).view(np.uint32))
+    return bool((words - np.uint32(1)).min() >= SMALLEST_WORD - 1)
 
 
 def multiply(rows: Packed, columns: Packed) -> Tensor:
@@ -171,9 +168,12 @@ def matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor | None:
 
     Leading axes broadcast.
     """
-    lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    rows, tops = pack(a.expand(*lead, *a.shape[-2:]), bits_a, signed=True)
-    columns, tops_c = pack(b.expand(*lead, *b.shape[-2:]), bits_b, signed=False)
+    lead = a.shape[:-2]
+    if lead != b.shape[:-2]:
+        lead = torch.broadcast_shapes(lead, b.shape[:-2])
+        a, b = (x.expand(*lead, *x.shape[-2:]) for x in (a, b))
+    rows, tops = pack(a, bits_a, signed=True)
+    columns, tops_c = pack(b, bits_b, signed=False)
     if not (is_usual(tops) and is_usual(tops_c)):
         return None
     return multiply(rows, columns).reshape(*lead, a.shape[-2], b.shape[-2])

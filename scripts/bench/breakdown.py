@@ -118,12 +118,13 @@ def draw(columns: dict[str, dict[str, float]]) -> str:
         f'width="{width:.0f}" height="{height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
     ]
-    for number, (part, color) in enumerate(zip(PARTS, COLORS)):
-        place = 10 + number * 101
+    place = 10
+    for part, color in zip(PARTS, COLORS):
         lines += [
             f'<rect x="{place}" y="10" width="10" height="10" fill="{color}"/>',
             f'<text x="{place + 14}" y="19">{escape(part)}</text>',
         ]
+        place += 32 + 7 * len(part)
     for number, (name, parts) in enumerate(columns.items()):
         y, x = 40 + number * (bar + gap), left
         lines.append(f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{escape(name)}</text>')

@@ -99,7 +99,7 @@ def draw(models: list[ModelFigure], disputes: dict[str, list[DisputeFigure]]) ->
             ],
         ),
         (
-            "gas of the longest dispute, in millions, against what grows",
+            "longest dispute: millions of gas",
             [
                 Line(name, [(_get_extent(name, f.extent), f.gas / 1e6) for f in figures])
                 for name, figures in disputes.items()
