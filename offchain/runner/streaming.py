@@ -10,7 +10,7 @@ Where the backward pass reads such a tensor again, it is computed again instead 
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 
@@ -20,8 +20,8 @@ from offchain.kernels import buffers
 from offchain.kernels.memory import Outside
 from offchain.kernels.operators import Kernel
 from offchain.kernels.reading import TORCH_DTYPES
-from offchain.runner.parts import WHOLE, Part, Period, Ranks, compute_part, divide_axis
-from protocol.instructions import Instruction, Opcode, Source
+from offchain.runner.dividing import Divider, Read, find_product
+from protocol.instructions import Instruction
 from protocol.program import Program
 from protocol.types import Dtype
 
@@ -31,15 +31,6 @@ PART_ELEMENTS = 2**20  # 4 MiB: what a part of a large tensor may be
 OPERATORS_MAX = 64  # of a stream
 
 CompileCode = Callable[[tuple[Instruction, ...]], Kernel]
-
-
-@dataclass(frozen=True)
-class Read:
-    """Where a part of an operator reads: a producer's output, moved on with each part."""
-
-    producer: int
-    is_inside: bool  # computed by the stream itself
-    moves: tuple[int, ...]  # elements, for each level of parts
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,7 @@ class _Finder:
 
     def _is_seed(self, operator: int) -> bool:
         size = self._get_size(operator)
-        if size < LARGE_ELEMENTS or _find_product(self.program.microcode[operator]) is None:
+        if size < LARGE_ELEMENTS or find_product(self.program.microcode[operator]) is None:
             return False
         read = sum(prod(item.view.shape) for item in self.program.operators[operator].inputs)
         return size >= GROWTH * read
@@ -203,123 +194,6 @@ def find_streams(
     return _Finder(program, active, kept, compile_code).find()
 
 
-def _find_product(code: Sequence[Instruction]) -> Instruction | None:
-    """The DOT of a batch of matrices in an operator's microcode."""
-    found = [i for i in code if i.opcode is Opcode.DOT and len(i.shape) > 2]
-    return found[0] if found else None
-
-
-Code = tuple[Instruction, ...]
-Place = tuple[int, int, int]  # operator, instruction, operand
-
-
-class _Divider:
-    """Divides operators into parts, level by level, until a part is small enough."""
-
-    def __init__(self, program: Program, body: Sequence[int]):
-        self.body = body
-        self.producers = {
-            j: tuple(item.producer for item in program.operators[j].inputs) for j in body
-        }
-        self.codes: dict[int, Code] = {j: program.microcode[j] for j in body}
-        self.counts: list[int] = []
-        self.moves: dict[Place, list[int]] = {}
-
-    def divide(self) -> bool:
-        """Once more; False, and nothing has changed, where index maps do not allow it."""
-        count = self._find_count()
-        if count is None:
-            return False
-        first, second = (self._compute_parts(Ranks(count, rank)) for rank in range(2))
-        moves = None if first is None or second is None else self._compare(first, second)
-        if first is None or moves is None:
-            return False
-        for place, move in moves.items():
-            self.moves.setdefault(place, []).append(move)
-        self.codes = first
-        self.counts.append(count)
-        return True
-
-    def _find_count(self) -> int | None:
-        """The rows of the batch, or the heads of a row."""
-        products = [p for code in self.codes.values() if (p := _find_product(code)) is not None]
-        lengths = [n for p in products if (n := p.shape[_find_axis(p)]) > 1]
-        count = min(lengths) if len(lengths) == len(products) > 0 else None
-        return count if count and all(n % count == 0 for n in lengths) else None
-
-    def _compute_parts(self, ranks: Ranks) -> dict[int, Code] | None:
-        periods: dict[int, Period] = {}
-        codes: dict[int, Code] = {}
-        for j in self.body:
-            parts: list[Part] = []
-            product = _find_product(self.codes[j])
-            for instruction in self.codes[j]:
-                sources = tuple(
-                    parts[o.index].period
-                    if o.source is Source.INSTRUCTION
-                    else periods.get(self.producers[j][o.index])
-                    for o in instruction.operands
-                )
-                part = Part(instruction, sources, None)
-                if any(sources):
-                    part = compute_part(instruction, sources, ranks)
-                elif product is not None and _has_batch_of(instruction, product):
-                    part = divide_axis(instruction, _find_axis(product), ranks) or part
-                if part.is_partial or any(part.gathered):
-                    return None
-                parts.append(part)
-            # Parts of outputs follow each other, so that they can be put side by side.
-            if parts[-1].period != self.codes[j][-1].size:
-                return None
-            periods[j] = parts[-1].period
-            codes[j] = tuple(part.instruction for part in parts)
-        return codes
-
-    def _compare(
-        self, first: Mapping[int, Code], second: Mapping[int, Code]
-    ) -> dict[Place, int] | None:
-        """How far the next part reads from the one before; None if more is different."""
-        moves: dict[Place, int] = {}
-        for j in self.body:
-            for number, (a, b) in enumerate(zip(first[j], second[j])):
-                moved = []
-                for place, (x, y) in enumerate(zip(a.operands, b.operands)):
-                    if x.source is Source.INPUT and self.producers[j][x.index] not in self.body:
-                        moves[j, number, place] = y.view.offset - x.view.offset
-                        y = replace(y, view=replace(y.view, offset=x.view.offset))
-                    moved.append(y)
-                if replace(b, operands=tuple(moved)) != a:
-                    return None
-        return moves
-
-    def build(self, operator: int) -> tuple[Code, tuple[Read, ...]]:
-        """The operator's microcode for the first part, and what its inputs are."""
-        reads: dict[Read, int] = {}
-        code = []
-        for number, instruction in enumerate(self.codes[operator]):
-            operands = []
-            for place, operand in enumerate(instruction.operands):
-                if operand.source is Source.INPUT:
-                    producer = self.producers[operator][operand.index]
-                    moves = self.moves.get((operator, number, place), [])
-                    read = Read(producer, producer in self.body, tuple(moves))
-                    operand = replace(operand, index=reads.setdefault(read, len(reads)))
-                operands.append(operand)
-            code.append(replace(instruction, operands=tuple(operands)))
-        return tuple(code), tuple(reads)
-
-
-def _find_axis(product: Instruction) -> int:
-    """The first axis of a batch of products that has a length."""
-    return next((a for a, n in enumerate(product.shape[:-2]) if n > 1), 0)
-
-
-def _has_batch_of(instruction: Instruction, product: Instruction) -> bool:
-    """Whether an instruction computes something for each of the batch's products."""
-    lead = product.shape[:-2]
-    return instruction.opcode not in WHOLE and instruction.shape[: len(lead)] == lead
-
-
 def _build_stream(
     program: Program,
     body: Sequence[int],
@@ -328,7 +202,7 @@ def _build_stream(
     compile_code: CompileCode,
 ) -> Stream | None:
     """The stream of these operators, or None where index maps do not divide them."""
-    divider = _Divider(program, body)
+    divider = Divider(program, body)
     size = max(program.microcode[j][-1].size for j in body)
     while size > PART_ELEMENTS and divider.divide():
         size //= divider.counts[-1]
