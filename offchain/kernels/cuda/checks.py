@@ -7,6 +7,8 @@ import torch
 
 from offchain.kernels.cuda import launch
 
+LENGTH = 2**12  # of the products that are compared
+
 
 @cache
 def has_products(device: torch.device) -> bool:
@@ -24,7 +26,7 @@ def _are_products_right(bits: tuple[int, int], device: torch.device) -> bool:
 
     generator = torch.Generator().manual_seed(sum(bits))
     integers = []
-    for limit, shape in zip((2 ** (b - 1) - 1 for b in bits), ((70, 2**12), (2, 133, 2**12))):
+    for limit, shape in zip((2 ** (b - 1) - 1 for b in bits), ((70, LENGTH), (2, 133, LENGTH))):
         drawn = torch.randint(-limit, limit + 1, shape, generator=generator)
         drawn[..., 3:7, :] = limit  # every product at the extreme
         drawn[..., 0] = limit  # so that the largest is known

@@ -9,7 +9,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "LENGTH", 2**6)
     checks.has_products.cache_clear()
     checks.has_trees.cache_clear()
 
