@@ -21,6 +21,8 @@ from torch.overrides import TorchFunctionMode
 from offchain.capture.adagrad import adagrad
 from offchain.capture.errors import UnsupportedOptimizer
 
+NOISE_COUNT = 2**16  # gradients that differ, when an optimiser is tried
+
 ParameterState = dict[str, Tensor]
 
 
@@ -50,30 +52,50 @@ def materialize_state(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
     step would differ from one that starts from the materialised state. (Dampening does not apply
     to the first step; `undampened` takes care of that.)
     """
-    optimizer = _without_dampening(optimizer)
+    state: dict[Tensor, ParameterState] = {}
+    for single in _split(_without_dampening(optimizer)):
+        state |= _materialize(single)
+    return state
+
+
+def _split(optimizer: Optimizer) -> Iterator[Optimizer]:
+    """The same settings and state for one parameter at a time: a large model need not fit twice."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.requires_grad:
+                single = copy.copy(optimizer)
+                single.param_groups = [{**group, "params": [parameter]}]
+                known = optimizer.state.get(parameter)
+                single.state = defaultdict(dict, {} if known is None else {parameter: known})
+                yield single
+
+
+def _materialize(optimizer: Optimizer) -> dict[Tensor, ParameterState]:
     known = _get_state(optimizer)
     created = _run(optimizer, _initialize)[0]
     updated, lazy = _run(optimizer, _step)
     # What only the update itself creates (SGD's momentum) starts as zeros.
-    state = {
-        parameter: {
-            key: known.get(parameter, {})
-            .get(key, created[parameter].get(key, torch.zeros_like(value)))
-            .clone()
+    state: dict[Tensor, ParameterState] = {}
+    for parameter, entries in updated.items():
+        before = {**created[parameter], **known.get(parameter, {})}
+        state[parameter] = {
+            key: before[key].clone() if key in before else torch.zeros_like(value)
             for key, value in entries.items()
         }
-        for parameter, entries in updated.items()
-    }
     again, explicit = _run(optimizer, _step, state)
     for parameter in state:
         pairs = [(lazy[parameter], explicit[parameter])]
         pairs += [(updated[parameter][key], again[parameter][key]) for key in state[parameter]]
-        if not all(torch.allclose(a, b, atol=0, equal_nan=True) for a, b in pairs):
+        if not all(_is_close(*pair) for pair in pairs):
             raise UnsupportedOptimizer(
                 f"{type(optimizer).__name__}: its first step differs from the later ones; take one "
                 "step in PyTorch before capturing"
             )
     return state
+
+
+def _is_close(a: Tensor, b: Tensor) -> bool:
+    return torch.equal(a, b) or torch.allclose(a, b, atol=0, equal_nan=True)
 
 
 def is_dampened(group: dict[str, Any]) -> bool:
@@ -142,8 +164,10 @@ def _run(
     pairs = list(zip(_get_parameters(optimizer), _get_parameters(scratch)))
     generator = torch.Generator().manual_seed(0)
     for original, parameter in pairs:
-        noise = torch.randn(parameter.shape, generator=generator)
-        parameter.grad = noise.to(parameter.dtype)
+        count = parameter.numel()
+        noise = torch.randn(min(count, NOISE_COUNT), generator=generator)
+        noise = noise.repeat(-(-count // NOISE_COUNT))[:count]
+        parameter.grad = noise.view(parameter.shape).to(parameter.dtype)
         if state is not None:
             scratch.state[parameter] = {k: v.clone() for k, v in state[original].items()}
     action(scratch)

@@ -1,12 +1,18 @@
-"""What compiles chains of maps on a device."""
+"""What compiles operators and chains of maps on a device."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from offchain.kernels import llvm
 from offchain.kernels.chains import Chain, CompiledChain
 from offchain.kernels.cuda import launch
+from offchain.kernels.cuda.rows import find_rows
+from protocol.instructions import Instruction
+
+Code = tuple[Instruction, ...]
 
 
 @cache
@@ -22,3 +28,19 @@ def compile_chain(chain: Chain, device: torch.device) -> CompiledChain:
     from offchain.kernels.cuda.chains import TritonChain
 
     return TritonChain(chain)
+
+
+def has_kernel(code: Code, device: torch.device) -> bool:
+    """Whether all of the microcode becomes one kernel there, beyond a chain of maps."""
+    return device.type != "cpu" and launch.is_available(device) and find_rows(code) is not None
+
+
+def compile_kernel(code: Code, device: torch.device) -> Callable[[Sequence[Tensor]], Tensor] | None:
+    """That kernel, or None: it takes the operator's inputs."""
+    if not has_kernel(code, device):
+        return None
+    from offchain.kernels.cuda.row_kernels import RowKernel
+
+    program = find_rows(code)
+    assert program is not None
+    return RowKernel(program)

@@ -297,10 +297,15 @@ class CompiledChain:
             result = self(sources).view(-1)[: expected.numel()].view(expected.shape)
         except Exception:  # whatever a compiler or a driver raises
             return False
-        same = result.view(torch.int32) == expected.view(torch.int32)
-        if result.dtype is torch.float32:
-            same |= result.isnan() & expected.isnan()
-        return bool(same.all())
+        return is_same(result, expected)
+
+
+def is_same(result: Tensor, expected: Tensor) -> bool:
+    """Whether all bits are; any NaN is like any other."""
+    same = result.view(torch.int32) == expected.view(torch.int32)
+    if result.dtype is torch.float32:
+        same |= result.isnan() & expected.isnan()
+    return bool(same.all())
 
 
 def cut(instruction: Instruction, elements: int) -> Instruction:
@@ -308,7 +313,23 @@ def cut(instruction: Instruction, elements: int) -> Instruction:
     if not instruction.shape:
         return instruction
     length, *inner = instruction.shape
-    shape = (min(length, max(1, elements // max(1, prod(inner)))), *inner)
+    return _shorten(instruction, min(length, max(1, elements // max(1, prod(inner)))))
+
+
+def cut_rows(instructions: Sequence[Instruction], elements: int) -> tuple[Instruction, ...]:
+    """Microcode for the first positions of its longest shape's first axis, about as many elements.
+
+    Every instruction's first axis is that one, or it has a single value.
+    """
+    largest = max((instruction.shape for instruction in instructions), key=prod)
+    if len(largest) < 2:
+        return tuple(instructions)
+    first = min(largest[0], max(1, elements // max(1, prod(largest[1:]))))
+    return tuple(_shorten(i, first) if i.shape[:1] == largest[:1] else i for i in instructions)
+
+
+def _shorten(instruction: Instruction, length: int) -> Instruction:
+    shape = (length, *instruction.shape[1:])
     operands = tuple(
         replace(o, view=View(shape, o.view.strides, o.view.offset)) for o in instruction.operands
     )

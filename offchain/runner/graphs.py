@@ -1,9 +1,8 @@
 """A step on a CUDA device recorded once and replayed, instead of hundreds of launches by Python.
 
-The state lives in two sets of buffers, and each step goes from one to the other, so there are two
-recordings. Where recording fails (an operation that waits for the host), steps are executed as
-they are. Not run on a GPU yet: tests hold the bookkeeping to the bits of the plain plan, with a
-recorder that executes the step again.
+The recording goes from one set of buffers to the same: what the program lets be overwritten is,
+and the rest is copied there at the end. Where recording fails (an operation that waits for the
+host), steps are executed as they are.
 """
 
 from collections.abc import Callable
@@ -29,56 +28,58 @@ def record_on_device(work: Callable[[], None]) -> Replay:
 
 
 class StepGraphs:
-    """Executes a plan's steps one after the other; a state that it returns lasts for one more."""
+    """Executes a plan's steps one after the other; each overwrites the state before it."""
 
     def __init__(self, plan: Plan, record: Recorder = record_on_device):
         self.plan = plan
         self.record = record
         self.has_failed = False
         self._steps = 0
-        self._states: list[Tensors] = []
+        self._state: Tensors = ()
         self._batch: Tensors = ()
         self._reported: dict[str, Tensor] = {}
-        self._replays: list[Replay] = []
+        self._replay: Replay | None = None
 
     def execute(self, state: Tensors, batch: Tensors) -> tuple[Tensors, dict[str, Tensor]]:
-        """(state after the step, reported scalars), as `Plan.execute` with a donated state."""
+        """(state after the step, reported scalars), as `Plan.execute` with a donated state.
+
+        The state that it returns is overwritten by the next call, whatever that starts from.
+        """
         self._steps += 1
         if self.has_failed or self._steps <= WARM_UP_STEPS:
             return self.plan.execute(state, batch, is_donated=True)
-        if not self._replays and not self._record(state, batch):
+        if self._replay is None:
+            self._record(state, batch)
+        if self._replay is None:
             return self.plan.execute(state, batch, is_donated=True)
-        side = next((s for s, own in enumerate(self._states) if own is state), None)
-        if side is None:  # a state from elsewhere
-            side = 0
-            _copy(self._states[0], state)
+        if state is not self._state:
+            _copy(self._state, state)
         _copy(self._batch, batch)
-        self._replays[side]()
-        reported = {name: value.clone() for name, value in self._reported.items()}
-        return self._states[1 - side], reported
+        self._replay()
+        return self._state, {name: value.clone() for name, value in self._reported.items()}
 
-    def _record(self, state: Tensors, batch: Tensors) -> bool:
-        """Record both directions; False where that is not possible."""
+    def _record(self, state: Tensors, batch: Tensors) -> None:
         # Slots that share memory here may have different values later.
-        self._states = [tuple(t.clone() for t in state) for _ in range(2)]
+        places = [tensor.data_ptr() for tensor in state]
+        self._state = tuple(t.clone() if places.count(p) > 1 else t for t, p in zip(state, places))
         self._batch = tuple(tensor.clone() for tensor in batch)
-        _, reported = self.plan.execute(self._states[0], self._batch)
-        self._reported = {name: value.clone() for name, value in reported.items()}
         try:
-            self._replays = [self._record_side(side) for side in range(2)]
+            self._replay = self.record(self._work)
         except RuntimeError:
             self.has_failed = True
-            self._states, self._replays = [], []
-        return not self.has_failed
+            self._state = ()
 
-    def _record_side(self, side: int) -> Replay:
-        def work() -> None:
-            after, reported = self.plan.execute(self._states[side], self._batch)
-            _copy(self._states[1 - side], after)
-            for name, value in reported.items():
-                self._reported[name].copy_(value)
-
-        return self.record(work)
+    def _work(self) -> None:
+        after, self._reported = self.plan.execute(self._state, self._batch, is_donated=True)
+        places = {tensor.data_ptr() for tensor in self._state}
+        moves = [
+            # A slot may become another's, which is overwritten too.
+            (target, source.clone() if source.data_ptr() in places else source)
+            for target, source in zip(self._state, after)
+            if source.data_ptr() != target.data_ptr()
+        ]
+        for target, source in moves:
+            target.copy_(source)
 
 
 def _copy(targets: Tensors, sources: Tensors) -> None:

@@ -5,11 +5,13 @@ they become one loop (`offchain.kernels.chains`), and what lies between them is 
 Traces show every operator, so whoever observes a step executes the operators one by one.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from offchain.kernels.chains import SUPPORTED
 from protocol.instructions import Instruction, Source
+
+HasKernel = Callable[[tuple[Instruction, ...]], bool]
 
 INSTRUCTIONS_MAX = 64  # per group: its values are to stay in registers
 
@@ -51,10 +53,22 @@ def _join(own: Group, parts: dict[int, Group]) -> Group:
     return Group(tuple(code), tuple(producers))
 
 
+def _count_elements(code: tuple[Instruction, ...]) -> int:
+    """Of the largest output."""
+    return max(instruction.size for instruction in code)
+
+
 def compute_groups(
-    active: Sequence[int], single: dict[int, Group], kept: Collection[int]
+    active: Sequence[int],
+    single: dict[int, Group],
+    kept: Collection[int],
+    has_kernel: HasKernel = lambda code: False,
 ) -> dict[int, Group]:
-    """Groups by their last operator, in order; operators in `kept` end a group."""
+    """Groups by their last operator, in order; operators in `kept` end a group.
+
+    An operator that is not of maps alone takes some in where `has_kernel` says that all of it is
+    one kernel then.
+    """
     users: dict[int, set[int]] = {}
     for j in active:
         for producer in single[j].producers:
@@ -64,12 +78,16 @@ def compute_groups(
         own = single[j]
         parts: dict[int, Group] = {}
         size = len(own.code)
-        for producer in own.producers if _is_of_maps(own) else ():
+        is_of_maps = _is_of_maps(own)
+        elements = own.code[-1].size if is_of_maps else _count_elements(own.code)
+        for producer in own.producers if is_of_maps or has_kernel(own.code) else ():
             part = groups.get(producer)
             if part is None or producer in parts or producer in kept or users[producer] != {j}:
                 continue
             fits = size + len(part.code) <= INSTRUCTIONS_MAX
-            if fits and _is_of_maps(part) and part.code[-1].size == own.code[-1].size:
+            if fits and _is_of_maps(part) and part.code[-1].size == elements:
+                if not is_of_maps and not has_kernel(_join(own, {**parts, producer: part}).code):
+                    continue
                 parts[producer] = part
                 size += len(part.code)
         groups[j] = _join(own, parts) if parts else own

@@ -39,7 +39,7 @@ class Plan:
         self.device = device
         self.kernels = self._compile(program)
         compile_code = self._compile_code if self._may_join() else None
-        self.scheduler = Scheduler(program, self.kernels, compile_code)
+        self.scheduler = Scheduler(program, self.kernels, device, compile_code)
         self.constants = self._fold_constants()
         self.stages = self.scheduler.schedule(self.constants)
 

@@ -5,13 +5,16 @@ All of it leaves the bits alone; whoever observes a step executes the operators 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+import torch
 from torch import Tensor
 
+from offchain.kernels.backends import has_kernel
 from offchain.kernels.memory import Outside
 from offchain.kernels.operators import CompiledOperator, Kernel
 from offchain.runner.grouping import Group, compute_groups
-from offchain.runner.streaming import CompileCode, Stream, find_streams
+from offchain.runner.streaming import SIZES, CompileCode, Stream, find_streams
 from protocol.instructions import Opcode
 from protocol.program import Program
 
@@ -84,10 +87,12 @@ class Scheduler:
         self,
         program: Program,
         kernels: Sequence[Kernel],
+        device: torch.device,
         compile_code: CompileCode | None,
     ):
         """`compile_code` makes a kernel of any microcode; None: operators stay as they are."""
         self.program = program
+        self.device = device
         self.kernels = kernels
         self.compile_code = compile_code
         self.producers = [tuple(item.producer for item in op.inputs) for op in program.operators]
@@ -105,7 +110,8 @@ class Scheduler:
         active = [j for j in sorted(self._compute_needed(constants)) if j not in constants]
         streams: list[Stream] = []
         if self.compile_code is not None:
-            streams = find_streams(self.program, active, self.kept, self.compile_code)
+            sizes = SIZES[self.device.type]
+            streams = find_streams(self.program, active, self.kept, self.compile_code, sizes)
         streamed = {j for stream in streams for j in stream.operators}
         results = {j for stream in streams for j in stream.results}
         single = {
@@ -115,7 +121,8 @@ class Scheduler:
         }
         groups = single
         if self.compile_code is not None:
-            groups = compute_groups(list(single), single, self.kept | results)
+            whole = partial(has_kernel, device=self.device)
+            groups = compute_groups(list(single), single, self.kept | results, whole)
         stages: dict[int, AnyStage] = {}  # by the operators that come of them
         for j, group in groups.items():
             stages[j] = Stage(j, self._compile(j, group, group is single[j]), group.producers)

@@ -25,10 +25,20 @@ from protocol.instructions import Instruction
 from protocol.program import Program
 from protocol.types import Dtype
 
-LARGE_ELEMENTS = 2**22  # 16 MiB: below, parts would cost more than they save
 GROWTH = 2  # at least so many times the elements that the operator reads
-PART_ELEMENTS = 2**20  # 4 MiB: what a part of a large tensor may be
 OPERATORS_MAX = 64  # of a stream
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """In elements: from where on a tensor is large, and what a part of it may be."""
+
+    large: int
+    part: int
+
+
+# On a CPU a part is to stay in a cache; a GPU wants long kernels, and has bandwidth for the rest.
+SIZES = {"cpu": Sizes(2**22, 2**20), "cuda": Sizes(2**28, 2**26)}
 
 CompileCode = Callable[[tuple[Instruction, ...]], Kernel]
 
@@ -104,9 +114,10 @@ class _Finder:
         active: Sequence[int],
         kept: Collection[int],
         compile_code: CompileCode,
+        sizes: Sizes,
     ):
         self.program, self.active, self.kept = program, active, kept
-        self.compile_code = compile_code
+        self.compile_code, self.sizes = compile_code, sizes
         self.producers = {
             j: tuple(item.producer for item in program.operators[j].inputs) for j in active
         }
@@ -120,7 +131,7 @@ class _Finder:
 
     def _is_seed(self, operator: int) -> bool:
         size = self._get_size(operator)
-        if size < LARGE_ELEMENTS or find_product(self.program.microcode[operator]) is None:
+        if size < self.sizes.large or find_product(self.program.microcode[operator]) is None:
             return False
         read = sum(prod(item.view.shape) for item in self.program.operators[operator].inputs)
         return size >= GROWTH * read
@@ -159,7 +170,7 @@ class _Finder:
         skipped = tuple(sorted(large))
         for results in self._find_times(large, readers):
             body = self._find_body(large, results)
-            stream = _build_stream(self.program, body, results, skipped, self.compile_code)
+            stream = self._build_stream(body, results, skipped)
             if stream is None:
                 return []
             streams.append(stream)
@@ -186,35 +197,35 @@ class _Finder:
                     waiting.append(p)
         return sorted(body)
 
+    def _build_stream(
+        self, body: Sequence[int], results: Sequence[int], skipped: Sequence[int]
+    ) -> Stream | None:
+        """The stream of these operators, or None where index maps do not divide them."""
+        program = self.program
+        divider = Divider(program, body)
+        size = max(program.microcode[j][-1].size for j in body)
+        while size > self.sizes.part and divider.divide():
+            size //= divider.counts[-1]
+        if not divider.counts:
+            return None
+        last_read = {p: j for j in body for p in divider.producers[j]}
+        items = []
+        for j in body:
+            code, reads = divider.build(j)
+            dead = [p for p in body if last_read.get(p, p) == j]
+            items.append(PartOperator(j, self.compile_code(code), reads, tuple(dead)))
+        outputs = {j: program.microcode[j][-1] for j in results}
+        shapes = {j: (last.shape, last.dtype) for j, last in outputs.items()}
+        counts = tuple(divider.counts)
+        return Stream(tuple(items), tuple(results), shapes, counts, tuple(skipped))
+
 
 def find_streams(
-    program: Program, active: Sequence[int], kept: Collection[int], compile_code: CompileCode
+    program: Program,
+    active: Sequence[int],
+    kept: Collection[int],
+    compile_code: CompileCode,
+    sizes: Sizes,
 ) -> list[Stream]:
     """Streams of a program's active operators; `kept` ones are the step's results."""
-    return _Finder(program, active, kept, compile_code).find()
-
-
-def _build_stream(
-    program: Program,
-    body: Sequence[int],
-    results: Sequence[int],
-    skipped: Sequence[int],
-    compile_code: CompileCode,
-) -> Stream | None:
-    """The stream of these operators, or None where index maps do not divide them."""
-    divider = Divider(program, body)
-    size = max(program.microcode[j][-1].size for j in body)
-    while size > PART_ELEMENTS and divider.divide():
-        size //= divider.counts[-1]
-    if not divider.counts:
-        return None
-    last_read = {p: j for j in body for p in divider.producers[j]}
-    items = []
-    for j in body:
-        code, reads = divider.build(j)
-        dead = [p for p in body if last_read.get(p, p) == j]
-        items.append(PartOperator(j, compile_code(code), reads, tuple(dead)))
-    outputs = {j: program.microcode[j][-1] for j in results}
-    shapes = {j: (last.shape, last.dtype) for j, last in outputs.items()}
-    counts = tuple(divider.counts)
-    return Stream(tuple(items), tuple(results), shapes, counts, tuple(skipped))
+    return _Finder(program, active, kept, compile_code, sizes).find()

@@ -16,10 +16,12 @@ import torch
 from examples.gpt import Config, build
 from offchain.capture.capture import FieldSpec, capture
 from offchain.runner.plan import Tensors, get_device
-from offchain.runner.step import Stepper, to_device
+from offchain.runner.step import Stepper
 from protocol.execution import Dataset
+from protocol.program import Program
 from protocol.types import Seed, StepIndex
 from scripts.bench.goals import note
+from scripts.bench.states import make_state
 
 GOALS = {"float32": 1.5, "int8": 1.0}
 VOCABULARY = 96
@@ -77,19 +79,24 @@ def prepare(
     threads: int | None = None,
     heads: int = 4,
     vocabulary: int = VOCABULARY,
+    program: Program | None = None,
 ) -> Prepared:
-    """Capture the model and put its first state on the device."""
+    """Capture the model, unless there is its program, and put a first state on the device."""
     layers, channels, context, rows = size
     config = Config(vocabulary, context, layers, heads, channels)
-    model, optimizer = build(config)
-    captured = capture(
-        model, optimizer, {"tokens": FieldSpec(torch.int64, (context + 1,), 1)}, rows, policy
-    )
-    program = captured.program
+    if program is None:
+        program = capture_program(config, rows, policy)
     tokens = np.random.default_rng(0).integers(0, vocabulary, RECORDS + context).astype(np.int32)
     dataset = Dataset((tokens,), RECORDS)
     stepper = Stepper(program, dataset, Seed(bytes(32)), str(device), threads=threads)
-    return Prepared(config, dataset, stepper, to_device(program, captured.genesis, device))
+    return Prepared(config, dataset, stepper, make_state(program, device))
+
+
+def capture_program(config: Config, rows: int, policy: str) -> Program:
+    """A step of the example model."""
+    model, optimizer = build(config)
+    fields = {"tokens": FieldSpec(torch.int64, (config.context + 1,), 1)}
+    return capture(model, optimizer, fields, rows, policy).program
 
 
 def measure_step(

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from functools import cache
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from offchain.kernels.chains import CompiledChain, Step, emit_step
+from offchain.kernels.chains import Chain, CompiledChain, Step, emit_step
 from offchain.kernels.cuda.emitter import F32, I32, SourceEmitter, Value
 from offchain.kernels.cuda.launch import OPTIONS, compile_source
 from offchain.kernels.reading import TORCH_DTYPES
@@ -16,27 +17,38 @@ from protocol.types import Dtype
 BLOCK = 1024
 
 
-def write_source(steps: tuple[Step, ...], floats: tuple[bool, ...]) -> str:
-    """Source of `run`: leaves, output, element count, inner lengths, strides and offsets."""
+def write_source(
+    steps: tuple[Step, ...], floats: tuple[bool, ...], axes: int, is_wide: bool
+) -> str:
+    """Source of `run`: leaves, output, element count, inner lengths, strides and offsets.
+
+    Only the last `axes` lengths are more than 1; `is_wide` says that positions need 64 bits.
+    """
     count = len(floats)
     pointers = [f"leaf{i}" for i in range(count)]
     numbers = [f"{name}{i}" for i in range(count) for name in ("s0_", "s1_", "s2_", "at")]
     e = SourceEmitter()
     values = []
     for i, is_float in enumerate(floats):
-        place = f"at{i} + i * s0_{i} + j * s1_{i} + k * s2_{i}"
+        along = [f" + {index} * s{axis}_{i}" for axis, index in enumerate("ijk")]
         kind = F32 if is_float else I32
-        values.append(e.b._write(kind, f"tl.load(leaf{i} + ({place}), mask=inside, other=0)"))
+        place = f"at{i}{''.join(along[-axes:])}"
+        values.append(e.b.write(kind, f"tl.load(leaf{i} + ({place}), mask=inside, other=0)"))
     results: list[Value] = []
     for step in steps:
         operands = [results[o] if o >= 0 else values[~o] for o in step.operands]
         results.append(emit_step(e, step, operands))  # type: ignore[arg-type]
+    # Divisions are slow: none where the elements lie in a line.
+    indices = {
+        1: ["k = n"],
+        2: ["k = n % length2", "j = n // length2"],
+        3: ["k = n % length2", "j = n // length2 % length1", "i = n // length2 // length1"],
+    }
+    number = "tl.program_id(0).to(tl.int64)" if is_wide else "tl.program_id(0)"
     body = [
-        "n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)",
+        f"n = {number} * BLOCK + tl.arange(0, BLOCK)",
         "inside = n < count",
-        "k = n % length2",
-        "j = n // length2 % length1",
-        "i = n // length2 // length1",
+        *indices[axes],
         *e.b.lines,
         f"tl.store(out + n, {results[-1]}, mask=inside)",
     ]
@@ -46,31 +58,35 @@ def write_source(steps: tuple[Step, ...], floats: tuple[bool, ...]) -> str:
 
 
 @cache
-def _get_kernel(steps: tuple[Step, ...], floats: tuple[bool, ...]) -> Any:
-    return compile_source("run", write_source(steps, floats))
+def _get_kernel(steps: tuple[Step, ...], floats: tuple[bool, ...], axes: int, is_wide: bool) -> Any:
+    return compile_source("run", write_source(steps, floats, axes, is_wide))
 
 
 class TritonChain(CompiledChain):
     """A chain made ready for its shape; called with the leaves' sources."""
 
-    def find_overwritable(self) -> dict[int, int]:
-        """None: a device's memory is PyTorch's to reuse."""
-        return {}
+    def __init__(self, chain: Chain):
+        super().__init__(chain)
+        axes = max(1, sum(length > 1 for length in self.lengths))
+        sizes = [prod(chain.shape) + BLOCK, *(leaf.size for leaf in chain.leaves)]
+        floats = tuple(leaf.dtype is Dtype.F32 for leaf in chain.leaves)
+        self.numbers = self.lengths[1:]
+        for leaf, own in zip(chain.leaves, self.strides):
+            self.numbers += [*own, leaf.view.offset]
+        self.kernel = None
+        if self.is_usable:
+            self.kernel = _get_kernel(chain.steps, floats, axes, max(sizes) >= 2**31)
 
     def __call__(self, sources: Sequence[Tensor], over: int | None = None) -> Tensor:
-        """The output, shaped; sources are whole contiguous tensors."""
-        assert over is None
+        """As the CPU's: with `over` the output is that leaf's source, element by element."""
         chain = self.chain
-        device = sources[0].device
-        out = torch.empty(chain.shape, dtype=TORCH_DTYPES[chain.dtype], device=device)
-        numbers: list[int] = []
-        for leaf, own in zip(chain.leaves, self.strides):
-            numbers += [*own, leaf.view.offset]
-        floats = tuple(leaf.dtype is Dtype.F32 for leaf in chain.leaves)
-        kernel = _get_kernel(chain.steps, floats)
+        if over is None:
+            dtype = TORCH_DTYPES[chain.dtype]
+            out = torch.empty(chain.shape, dtype=dtype, device=sources[0].device)
+        else:
+            out = sources[over].view(chain.shape)
         grid = (-(-out.numel() // BLOCK),)
         if out.numel():
-            kernel[grid](
-                *sources, out, out.numel(), *self.lengths[1:], *numbers, BLOCK=BLOCK, **OPTIONS
-            )
+            assert self.kernel is not None
+            self.kernel[grid](*sources, out, out.numel(), *self.numbers, BLOCK=BLOCK, **OPTIONS)
         return out

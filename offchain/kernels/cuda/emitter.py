@@ -5,7 +5,6 @@ operations, one after the other.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,20 @@ class SourceBuilder:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.indent = ""
 
-    def _write(self, kind: Kind, text: str) -> Value:
+    def line(self, text: str) -> None:
+        """One line as it is."""
+        self.lines.append(self.indent + text)
+
+    def write(self, kind: Kind, text: str) -> Value:
+        """A new name for an expression of that type."""
         name = f"v{len(self.lines)}"
-        self.lines.append(f"{name} = {text}")
+        self.line(f"{name} = {text}")
         return Value(name, kind)
 
     def _infix(self, sign: str, x: Value, y: Value) -> Value:
-        return self._write(x.type, f"{x} {sign} {y}")
+        return self.write(x.type, f"{x} {sign} {y}")
 
     def fadd(self, x: Value, y: Value) -> Value:
         return self._infix("+", x, y)
@@ -68,7 +73,7 @@ class SourceBuilder:
     def fdiv(self, x: Value, y: Value) -> Value:
         # `/` on float32 is approximate.
         if x.type == F32:
-            return self._write(F32, f"tl.div_rn({x}, {y})")
+            return self.write(F32, f"tl.div_rn({x}, {y})")
         return self._infix("/", x, y)
 
     add, sub, mul = fadd, fsub, fmul
@@ -89,22 +94,22 @@ class SourceBuilder:
         return self._infix(">>", x, y)
 
     def select(self, condition: Value, x: Value, y: Value) -> Value:
-        return self._write(x.type, f"tl.where({condition}, {x}, {y})")
+        return self.write(x.type, f"tl.where({condition}, {x}, {y})")
 
     def fcmp_ordered(self, sign: str, x: Value, y: Value) -> Value:
-        return self._write(I1, f"{x} {sign} {y}")
+        return self.write(I1, f"{x} {sign} {y}")
 
     icmp_signed = fcmp_ordered
 
     def fcmp_unordered(self, sign: str, x: Value, y: Value) -> Value:
         is_nan = f"({x} != {x}) | ({y} != {y})"
-        return self._write(I1, is_nan if sign == "uno" else f"({x} {sign} {y}) | {is_nan}")
+        return self.write(I1, is_nan if sign == "uno" else f"({x} {sign} {y}) | {is_nan}")
 
     def bitcast(self, x: Value, kind: Kind) -> Value:
-        return self._write(kind, f"{x}.to(tl.{kind.name}, bitcast=True)")
+        return self.write(kind, f"{x}.to(tl.{kind.name}, bitcast=True)")
 
     def _convert(self, x: Value, kind: Kind) -> Value:
-        return self._write(kind, f"{x}.to(tl.{kind.name})")
+        return self.write(kind, f"{x}.to(tl.{kind.name})")
 
     zext = sitofp = fpext = fptrunc = _convert
 
@@ -128,13 +133,13 @@ class SourceEmitter:
         b = self.b
         match name:
             case "llvm.sqrt.f32":
-                return b._write(F32, f"tl.sqrt_rn({arguments[0]})")
+                return b.write(F32, f"tl.sqrt_rn({arguments[0]})")
             case "llvm.fabs.f32" | "llvm.fabs.f64":
                 return self._set_sign(arguments[0], None)
             case "llvm.copysign.f64":
                 return self._set_sign(*arguments)
             case "llvm.floor.f32":
-                return b._write(F32, f"tl.floor({arguments[0]})")
+                return b.write(F32, f"tl.floor({arguments[0]})")
             case "llvm.fptosi.sat.i32.f32":
                 return self._truncate(arguments[0])
         raise AssertionError(f"no Triton for {name}")
@@ -154,8 +159,3 @@ class SourceEmitter:
         for sign, limit in ((">", 2.0**31 - 1), ("<", -(2.0**31))):
             wide = b.select(b.fcmp_ordered(sign, wide, F64(limit)), F64(limit), wide)
         return b._convert(wide, I32)
-
-
-def describe_types(values: Any) -> list[str]:
-    """Triton's names of the types of some values."""
-    return [value.type.name for value in values]

@@ -2,6 +2,7 @@
 
 import linecache
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -25,10 +26,13 @@ def is_available(device: torch.device) -> bool:
     return triton is not None and (device.type == "cuda" or is_interpreted())
 
 
-def compile_source(name: str, source: str) -> Any:
-    """The kernel of that name in generated source; Triton reads the source again."""
+def compile_source(name: str, source: str, varying: Sequence[str] = ()) -> Any:
+    """The kernel of that name in generated source; Triton reads the source again.
+
+    It is not compiled again for other values of the arguments that are named as varying.
+    """
     file = f"<crux {name} {hash(source):x}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     scope: dict[str, Any] = {}
     exec(compile(source, file, "exec"), scope)
-    return triton.jit(scope[name])
+    return triton.jit(scope[name], do_not_specialize=list(varying))

@@ -1,169 +1,155 @@
-"""Exact matrix products on int8 tensor cores: quantise, then one kernel from digits to float32.
+"""Exact matrix products on int8 tensor cores: one kernel from digits to float32.
 
-QUANTIZE makes integers of up to 15 bits; each becomes one or two signed digits to the base 2**8 (or
-2**7 where 14 bits do: then three products are enough, by Karatsuba's identity, instead of four).
-Their products are summed in int32, which cannot overflow while K < 2**16, put together in float64,
-where integers below 2**53 are exact, scaled by powers of two and rounded once.
+The products of digits are summed in int32 by the weight of their place, which cannot overflow
+while K < 2**16, put together in float64, where integers below 2**53 are exact, scaled by powers of
+two and rounded once. Where 14 bits are enough, Karatsuba's identity makes three products of four.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
 
+from offchain.kernels.cuda.digits import BITS_MAX, Digits, compute_digits
 from offchain.kernels.cuda.launch import OPTIONS
+from protocol.types import compute_ceil_log2
 
-BITS_MAX = 15
 LENGTH_MAX = 2**16
-ALIGNMENT = 16  # bytes of a row of digits: what vector loads ask for
-QUANTIZE_ROWS, QUANTIZE_LENGTH = 16, 128
-# Rows, columns and depth of a tile, warps and stages: the last three sums stay in registers.
-TILE = {"ROWS": 64, "COLUMNS": 128, "DEPTH": 64, "num_warps": 8, "num_stages": 3}
-SMALL_TILE = {"ROWS": 32, "COLUMNS": 32, "DEPTH": 32, "num_warps": 4, "num_stages": 2}
+PLACES_MAX = 4  # sums that registers hold: of three digits by two
 
 
 @dataclass(frozen=True)
-class Digits:
-    """An operand [B, M, K]: digits int8 [B, M, padded K] and the units of rows, float64 [B, M]."""
+class Tile:
+    """What one program computes, and how."""
 
-    low: Tensor
-    high: Tensor | None
-    unit: Tensor
+    rows: int
+    columns: int
+    depth: int
+    warps: int
+    stages: int
+
+    def get_options(self) -> dict[str, Any]:
+        return {"num_warps": self.warps, "num_stages": self.stages, **OPTIONS}
 
 
-@triton.jit
-def _quantize(
-    x, low, high, unit, rows, length, padded, stride_batch, stride_row, stride_k, bits,
-    BASE_BITS: tl.constexpr, TWO: tl.constexpr, ROWS: tl.constexpr, LENGTH: tl.constexpr,
-):  # fmt: skip
-    """One block of rows: the largest of each, then its digits."""
-    batch = tl.program_id(1).to(tl.int64)
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    is_row = row < rows
-    source = x + batch * stride_batch + row.to(tl.int64)[:, None] * stride_row
-    largest = tl.zeros([ROWS], tl.int32)
-    for start in range(0, length, LENGTH):
-        k = start + tl.arange(0, LENGTH)
-        inside = is_row[:, None] & (k < length)[None, :]
-        value = tl.load(source + k.to(tl.int64)[None, :] * stride_k, mask=inside, other=0.0)
-        size = value.to(tl.int32, bitcast=True) & 0x7FFFFFFF
-        largest = tl.maximum(largest, tl.max(size, axis=1))
-    # The exponent field of the maximum as a float64, where subnormals of float32 have one too.
-    wide = largest.to(tl.float32, bitcast=True).to(tl.float64).to(tl.int64, bitcast=True)
-    exponent = (wide >> 52) - 1022
-    is_finite = largest < 0x7F800000
-    usable = is_finite & (largest != 0)
-    shift = tl.where(usable, exponent - (bits - 1), 0)
-    scale = ((1023 - shift) << 52).to(tl.float64, bitcast=True)
-    own = ((1023 + shift) << 52).to(tl.float64, bitcast=True)
-    nan = tl.full([ROWS], 0x7FF8000000000000, tl.int64).to(tl.float64, bitcast=True)
-    tl.store(unit + batch * rows + row, tl.where(is_finite, own, nan), mask=is_row)
-    limit = ((1 << (bits - 1)) - 1).to(tl.float64)
-    magic = tl.full([1, 1], 6755399441055744.0, tl.float64)  # 1.5 * 2**52
-    for start in range(0, padded, LENGTH):
-        k = start + tl.arange(0, LENGTH)
-        inside = (is_row & usable)[:, None] & (k < length)[None, :]
-        value = tl.load(source + k.to(tl.int64)[None, :] * stride_k, mask=inside, other=0.0)
-        scaled = value.to(tl.float64) * scale[:, None]
-        rounded = (scaled + magic) - magic
-        rounded = tl.minimum(tl.maximum(rounded, -limit), limit)
-        q = rounded.to(tl.int32)
-        half: tl.constexpr = 1 << (BASE_BITS - 1)
-        digit = ((q + half) & (2 * half - 1)) - half
-        place = (batch * rows + row.to(tl.int64))[:, None] * padded + k[None, :]
-        written = is_row[:, None] & (k < padded)[None, :]
-        if TWO:
-            tl.store(low + place, digit.to(tl.int8), mask=written)
-            tl.store(high + place, ((q - digit) >> BASE_BITS).to(tl.int8), mask=written)
-        else:
-            tl.store(low + place, q.to(tl.int8), mask=written)
+# Sums of three or four places: 3 * 128 * 64 words are 96 of each thread's 255 registers.
+TILE = Tile(rows=128, columns=64, depth=128, warps=8, stages=3)
+ONE_DIGIT_TILE = Tile(rows=128, columns=128, depth=128, warps=8, stages=4)
+SMALL_TILE = Tile(rows=64, columns=32, depth=32, warps=4, stages=2)
+GROUP = 8  # tiles of rows that follow each other, so that columns stay in the cache
 
 
 @triton.jit
 def _multiply(
-    low, high, unit, low_c, high_c, unit_c, out, rows, columns, padded,
-    BASE_BITS: tl.constexpr, TWO: tl.constexpr, TWO_C: tl.constexpr,
-    KARATSUBA: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
-    DEPTH: tl.constexpr,
+    a0, a1, a2, b0, b1, b2, unit_a, unit_b, out, rows, columns, padded,
+    BASE_BITS: tl.constexpr, DIGITS_A: tl.constexpr, DIGITS_B: tl.constexpr,
+    KARATSUBA: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
+    GROUP: tl.constexpr,
 ):  # fmt: skip
-    """One tile of the product."""
-    batch = tl.program_id(2).to(tl.int64)
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
-    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    is_row, is_column = row < rows, column < columns
-    at = (batch * rows + row.to(tl.int64))[:, None] * padded
-    at_c = (batch * columns + column.to(tl.int64))[None, :] * padded
-    lowest = tl.zeros([ROWS, COLUMNS], tl.int32)
-    middle = tl.zeros([ROWS, COLUMNS], tl.int32)
-    highest = tl.zeros([ROWS, COLUMNS], tl.int32)
-    for start in range(0, padded, DEPTH):
-        k = start + tl.arange(0, DEPTH)
-        inside = is_row[:, None] & (k < padded)[None, :]
-        inside_c = is_column[None, :] & (k < padded)[:, None]
-        a = tl.load(low + at + k[None, :], mask=inside, other=0)
-        b = tl.load(low_c + at_c + k[:, None], mask=inside_c, other=0)
-        lowest = tl.dot(a, b, lowest, out_dtype=tl.int32)
-        if TWO:
-            a_high = tl.load(high + at + k[None, :], mask=inside, other=0)
-        if TWO_C:
-            b_high = tl.load(high_c + at_c + k[:, None], mask=inside_c, other=0)
+    """One tile of the product; a0 and b0 hold the lowest digits."""
+    batch = tl.program_id(1)
+    tiles, tiles_across = tl.cdiv(rows, ROWS), tl.cdiv(columns, COLUMNS)
+    group = tl.program_id(0) // (GROUP * tiles_across)
+    inside_group = tl.program_id(0) % (GROUP * tiles_across)
+    height = min(tiles - group * GROUP, GROUP)
+    row_start = (group * GROUP + inside_group % height) * ROWS
+    column_start = (inside_group // height) * COLUMNS
+    sum0 = tl.zeros([ROWS, COLUMNS], tl.int32)
+    sum1 = tl.zeros([ROWS, COLUMNS], tl.int32)
+    sum2 = tl.zeros([ROWS, COLUMNS], tl.int32)
+    sum3 = tl.zeros([ROWS, COLUMNS], tl.int32)
+    for k in range(0, padded, DEPTH):
+        low = a0.load([batch, row_start, k]).reshape(ROWS, DEPTH)
+        low_b = b0.load([batch, column_start, k]).reshape(COLUMNS, DEPTH).T
+        sum0 = tl.dot(low, low_b, sum0, out_dtype=tl.int32)
+        if DIGITS_A > 1:
+            middle = a1.load([batch, row_start, k]).reshape(ROWS, DEPTH)
+        if DIGITS_B > 1:
+            middle_b = b1.load([batch, column_start, k]).reshape(COLUMNS, DEPTH).T
         if KARATSUBA:
-            middle = tl.dot(a + a_high, b + b_high, middle, out_dtype=tl.int32)
+            sum1 = tl.dot(low + middle, low_b + middle_b, sum1, out_dtype=tl.int32)
+            sum2 = tl.dot(middle, middle_b, sum2, out_dtype=tl.int32)
         else:
-            if TWO:
-                middle = tl.dot(a_high, b, middle, out_dtype=tl.int32)
-            if TWO_C:
-                middle = tl.dot(a, b_high, middle, out_dtype=tl.int32)
-        if TWO:
-            if TWO_C:
-                highest = tl.dot(a_high, b_high, highest, out_dtype=tl.int32)
+            if DIGITS_A > 1:
+                sum1 = tl.dot(middle, low_b, sum1, out_dtype=tl.int32)
+            if DIGITS_B > 1:
+                sum1 = tl.dot(low, middle_b, sum1, out_dtype=tl.int32)
+            if DIGITS_A > 1 and DIGITS_B > 1:
+                sum2 = tl.dot(middle, middle_b, sum2, out_dtype=tl.int32)
+            if DIGITS_A > 2:
+                high = a2.load([batch, row_start, k]).reshape(ROWS, DEPTH)
+                sum2 = tl.dot(high, low_b, sum2, out_dtype=tl.int32)
+                if DIGITS_B > 1:
+                    sum3 = tl.dot(high, middle_b, sum3, out_dtype=tl.int32)
+            if DIGITS_B > 2:
+                high_b = b2.load([batch, column_start, k]).reshape(COLUMNS, DEPTH).T
+                sum2 = tl.dot(low, high_b, sum2, out_dtype=tl.int32)
+                if DIGITS_A > 1:
+                    sum3 = tl.dot(middle, high_b, sum3, out_dtype=tl.int32)
     if KARATSUBA:
-        middle = middle - lowest - highest
+        sum1 = sum1 - sum0 - sum2
     base: tl.constexpr = 1 << BASE_BITS
-    total = lowest.to(tl.float64) + middle.to(tl.float64) * base
-    total = total + highest.to(tl.float64) * (base * base)
-    scale = tl.load(unit + batch * rows + row, mask=is_row, other=0.0)
-    scale_c = tl.load(unit_c + batch * columns + column, mask=is_column, other=0.0)
-    result = (total * scale[:, None] * scale_c[None, :]).to(tl.float32)
-    place = (batch * rows + row.to(tl.int64))[:, None] * columns + column[None, :]
+    total = sum0.to(tl.float64)
+    if DIGITS_A + DIGITS_B > 2:
+        total = total + sum1.to(tl.float64) * base
+    if DIGITS_A + DIGITS_B > 3:
+        total = total + sum2.to(tl.float64) * (base * base)
+    if DIGITS_A + DIGITS_B > 4:
+        total = total + sum3.to(tl.float64) * (base * base * base)
+    row = row_start + tl.arange(0, ROWS)
+    column = column_start + tl.arange(0, COLUMNS)
+    is_row, is_column = row < rows, column < columns
+    scale_a = tl.load(unit_a + batch * rows + row, mask=is_row, other=0.0)
+    scale_b = tl.load(unit_b + batch * columns + column, mask=is_column, other=0.0)
+    result = (total * scale_a[:, None] * scale_b[None, :]).to(tl.float32)
+    place = (batch.to(tl.int64) * rows + row)[:, None] * columns + column[None, :]
     tl.store(out + place, result, mask=is_row[:, None] & is_column[None, :])
 
 
 def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
     """Whether operands [..., M, K] and [..., N, K] are for this path."""
-    return max(bits_a, bits_b) <= BITS_MAX and 0 < a.shape[-1] < LENGTH_MAX and b.shape[-1] > 0
+    length = a.shape[-1]
+    places = sum(-(-bits // 8) for bits in (bits_a, bits_b)) - 1
+    return (
+        max(bits_a, bits_b) <= BITS_MAX
+        and places <= PLACES_MAX
+        and 0 < length < LENGTH_MAX
+        and bits_a + bits_b - 2 + compute_ceil_log2(length) <= 53
+        and b.shape[-1] > 0
+    )
 
 
-def compute_digits(x: Tensor, bits: int, base_bits: int = 8) -> Digits:
-    """Quantise rows of [B, M, K], which may lie in any way."""
-    batch, rows, length = x.shape
-    padded = -(-length // ALIGNMENT) * ALIGNMENT
-    two = bits > 8
-    low = torch.empty((batch, rows, padded), dtype=torch.int8, device=x.device)
-    high = torch.empty_like(low) if two else None
-    unit = torch.empty((batch, rows), dtype=torch.float64, device=x.device)
-    grid = (-(-rows // QUANTIZE_ROWS), batch)
-    _quantize[grid](
-        x, low, low if high is None else high, unit, rows, length, padded, *x.stride(), bits,
-        BASE_BITS=base_bits, TWO=two, ROWS=QUANTIZE_ROWS, LENGTH=QUANTIZE_LENGTH, **OPTIONS,
-    )  # fmt: skip
-    return Digits(low, high, unit)
+def _choose_tile(rows: int, columns: int, places: int) -> Tile:
+    if min(rows, columns) < 64:
+        return SMALL_TILE
+    return ONE_DIGIT_TILE if places == 1 else TILE
 
 
-def multiply(a: Digits, b: Digits, base_bits: int = 8) -> Tensor:
+def multiply(a: Digits, b: Digits, tile: Tile | None = None) -> Tensor:
     """float32 [B, M, N]."""
-    batch, rows, padded = a.low.shape
-    columns = b.low.shape[1]
-    out = torch.empty((batch, rows, columns), dtype=torch.float32, device=a.low.device)
-    tile = TILE if min(rows, columns) >= TILE["ROWS"] else SMALL_TILE
-    grid = (-(-rows // tile["ROWS"]), -(-columns // tile["COLUMNS"]), batch)
+    batch, rows, padded = a.places[0].shape
+    columns = b.places[0].shape[1]
+    base_bits = a.base_bits
+    count_a, count_b = len(a.places), len(b.places)
+    out = torch.empty((batch, rows, columns), dtype=torch.float32, device=a.unit.device)
+    if tile is None:
+        tile = _choose_tile(rows, columns, count_a + count_b - 1)
+
+    def describe(digits: Digits, lines: int) -> list[TensorDescriptor]:
+        shape = [1, lines, tile.depth]
+        made = [TensorDescriptor.from_tensor(place, shape) for place in digits.places]
+        return made + [made[0]] * (3 - len(made))
+
+    grid = (triton.cdiv(rows, tile.rows) * triton.cdiv(columns, tile.columns), batch)
     _multiply[grid](
-        a.low, a.low if a.high is None else a.high, a.unit,
-        b.low, b.low if b.high is None else b.high, b.unit, out, rows, columns, padded,
-        BASE_BITS=base_bits, TWO=a.high is not None, TWO_C=b.high is not None,
-        KARATSUBA=base_bits == 7, **tile, **OPTIONS,
+        *describe(a, tile.rows), *describe(b, tile.columns), a.unit, b.unit, out,
+        rows, columns, padded, BASE_BITS=base_bits, DIGITS_A=count_a, DIGITS_B=count_b,
+        KARATSUBA=base_bits == 7, ROWS=tile.rows, COLUMNS=tile.columns, DEPTH=tile.depth,
+        GROUP=GROUP, **tile.get_options(),
     )  # fmt: skip
     return out
 
@@ -176,7 +162,7 @@ def matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor:
         compute_digits(_flatten(x.expand(*lead, *x.shape[-2:])), bits, base_bits)
         for x, bits in ((a, bits_a), (b, bits_b))
     )
-    return multiply(left, right, base_bits).reshape(*lead, a.shape[-2], b.shape[-2])
+    return multiply(left, right).reshape(*lead, a.shape[-2], b.shape[-2])
 
 
 def _flatten(x: Tensor) -> Tensor:

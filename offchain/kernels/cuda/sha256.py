@@ -28,84 +28,103 @@ def _write_rotation(x: str, bits: int) -> str:
 
 
 def write_source(words: int, prefix: int, is_data: bool) -> str:
-    """Source of `run`: messages of prefix || `words` words, as digests.
+    """Source of `run`: messages of prefix || `words` words (a multiple of 16), as digests.
 
     `is_data` says that words are a tensor's, little endian and of which there may be fewer than
     the last message wants; else they are digests, one after the other, which end where a level
     does, and `padding` stands for the one that is missing at the end of an odd level.
     """
-    blocks = (4 * words + 1 + 9 + 63) // 64
+    last = words // BLOCK_WORDS
     lines = [
         "n = tl.program_id(0).to(tl.int64) * MESSAGES + tl.arange(0, MESSAGES)",
         "inside = n < count",
         f"before = tl.full([MESSAGES], {prefix}, tl.uint32)",
         *(f"h{i} = tl.full([MESSAGES], {value}, tl.uint32)" for i, value in enumerate(INITIAL)),
+        f"for block in range({last + 1}):",
+        f"    is_data = inside & (block < {last})",
     ]
-    for block in range(blocks):
-        for i in range(BLOCK_WORDS):
-            number = block * BLOCK_WORDS + i
-            lines += _write_word(number, words, blocks, is_data, f"w{i}")
-        lines += _write_rounds()
+    # The prefix puts all data off by one byte: each word has the last byte of the one before. The
+    # last block has no data: a bit that ends it, and its length.
+    for i in range(BLOCK_WORDS):
+        own = _write_load(f"n * {words} + block * {BLOCK_WORDS} + {i}", i, is_data)
+        end = {0: "0x800000", BLOCK_WORDS - 1: str(8 * (4 * words + 1))}.get(i, "0")
+        own += [
+            f"w{i} = (before << 24) | (x >> 8)",
+            f"w{i} = w{i} + tl.where(block < {last}, 0, {end}).to(tl.uint32)",
+            "before = x & 0xFF",
+        ]
+        lines += [f"    {line}" for line in own]
+    lines += [f"    {line}" for line in _write_rounds()]
     for i in range(WORDS):
         lines.append(f"tl.store(out + n * {WORDS} + {i}, h{i}.to(tl.int32, bitcast=True), inside)")
-    names = "data, out, count, limit, padding, CANONICAL: tl.constexpr, MESSAGES: tl.constexpr"
-    head = f"import triton.language as tl\n\n\ndef run({names}):\n"
-    return head + "".join(f"    {line}\n" for line in lines)
+    names = "data, out, count, limit, padding, constants"
+    head = f"import triton.language as tl\n\n\ndef run({names}, CANONICAL: tl.constexpr, "
+    return head + "MESSAGES: tl.constexpr):\n" + "".join(f"    {line}\n" for line in lines)
 
 
-def _write_word(number: int, words: int, blocks: int, is_data: bool, name: str) -> list[str]:
-    """Word `number` of the message: the prefix puts all data off by one byte."""
-    if number == blocks * BLOCK_WORDS - 1:
-        return [f"{name} = tl.full([MESSAGES], {8 * (4 * words + 1)}, tl.uint32)"]
-    if number > words:
-        return [f"{name} = tl.full([MESSAGES], 0, tl.uint32)"]
-    if number == words:
-        return [f"{name} = (before << 24) | 0x800000"]
-    lines = [f"place = n * {words} + {number}"]
+def _write_load(place: str, number: int, is_data: bool) -> list[str]:
+    """One word of a message, as x; 0 after its end."""
+    lines = [
+        f"place = {place}",
+        "x = tl.load(data + place, mask=is_data & (place < limit), other=0)",
+    ]
     if is_data:
-        lines += [
-            "x = tl.load(data + place, mask=inside & (place < limit), other=0)",
+        return [
+            *lines,
             "if CANONICAL:",
             "    x = tl.where((x & 0x7FFFFFFF) > 0x7F800000, 0x7FC00000, x)",
             "x = x.to(tl.uint32, bitcast=True)",
             "x = ((x & 0xFF) << 24) | ((x & 0xFF00) << 8) | ((x >> 8) & 0xFF00) | (x >> 24)",
         ]
-    else:
-        lines += [
-            "x = tl.load(data + place, mask=inside & (place < limit), other=0)",
-            f"pad = tl.load(padding + {number % WORDS})",
-            "x = tl.where(place < limit, x, pad).to(tl.uint32, bitcast=True)",
-        ]
-    return [*lines, f"{name} = (before << 24) | (x >> 8)", "before = x & 0xFF"]
+    pad = f"tl.load(padding + {number % WORDS})"
+    return [
+        *lines,
+        f"x = tl.where(is_data & (place >= limit), {pad}, x).to(tl.uint32, bitcast=True)",
+    ]
 
 
 def _write_rounds() -> list[str]:
-    """FIPS 180-4, 6.2.2, over w0 to w15 and h0 to h7."""
+    """FIPS 180-4, 6.2.2, over w0 to w15 and h0 to h7.
+
+    The rounds are a loop, because Triton's time to compile grows with the square of their number.
+    """
     lines = [f"s{i} = h{i}" for i in range(WORDS)]
-    names = [f"s{i}" for i in range(WORDS)]
-    for step in range(64):
-        own = f"w{step % BLOCK_WORDS}"
-        if step >= BLOCK_WORDS:
-            early, late = f"w{(step - 15) % 16}", f"w{(step - 2) % 16}"
-            small_0 = f"{_write_rotation(early, 7)} ^ {_write_rotation(early, 18)} ^ ({early} >> 3)"
-            small_1 = f"{_write_rotation(late, 17)} ^ {_write_rotation(late, 19)} ^ ({late} >> 10)"
-            lines.append(f"{own} = {own} + ({small_0}) + w{(step - 7) % 16} + ({small_1})")
-        a, b, c, d, e, f, g, h = names
-        large_1 = " ^ ".join(_write_rotation(e, bits) for bits in (6, 11, 25))
-        large_0 = " ^ ".join(_write_rotation(a, bits) for bits in (2, 13, 22))
-        lines += [
-            f"t = {h} + ({large_1}) + (({e} & {f}) ^ (~{e} & {g})) "
-            f"+ tl.full([MESSAGES], {ROUND_CONSTANTS[step]}, tl.uint32) + {own}",
-            f"{d} = {d} + t",
-            f"{h} = t + ({large_0}) + (({a} & {b}) ^ ({a} & {c}) ^ ({b} & {c}))",
-        ]
-        names = [h, a, b, c, d, e, f, g]
-    return [*lines, *(f"h{i} = h{i} + {name}" for i, name in enumerate(names))]
+    for step in range(BLOCK_WORDS):
+        lines += _write_round(step, "0")
+    lines.append("for part in range(1, 4):")
+    for step in range(BLOCK_WORDS):
+        own, early, late = (f"w{(step - back) % BLOCK_WORDS}" for back in (0, 15, 2))
+        small_0 = f"{_write_rotation(early, 7)} ^ {_write_rotation(early, 18)} ^ ({early} >> 3)"
+        small_1 = f"{_write_rotation(late, 17)} ^ {_write_rotation(late, 19)} ^ ({late} >> 10)"
+        number = f"w{(step - 7) % BLOCK_WORDS}"
+        inner = [f"{own} = {own} + ({small_0}) + {number} + ({small_1})"]
+        inner += _write_round(step, f"part * {BLOCK_WORDS}")
+        lines += [f"    {line}" for line in inner]
+    return [*lines, *(f"h{i} = h{i} + s{i}" for i in range(WORDS))]
+
+
+def _write_round(step: int, start: str) -> list[str]:
+    """One round, with word `step`; the names of the eight states move on with each."""
+    a, b, c, d, e, f, g, h = (f"s{(i - step) % WORDS}" for i in range(WORDS))
+    large_1 = " ^ ".join(_write_rotation(e, bits) for bits in (6, 11, 25))
+    large_0 = " ^ ".join(_write_rotation(a, bits) for bits in (2, 13, 22))
+    constant = f"tl.load(constants + {start} + {step}).to(tl.uint32, bitcast=True)"
+    return [
+        f"t = {h} + ({large_1}) + ({g} ^ ({e} & ({f} ^ {g}))) + {constant} + w{step}",
+        f"{d} = {d} + t",
+        f"{h} = t + ({large_0}) + (({a} & {b}) | ({c} & ({a} | {b})))",
+    ]
 
 
 @cache
 def _get_kernel(words: int, prefix: int, is_data: bool) -> Any:
-    return compile_source("run", write_source(words, prefix, is_data))
+    return compile_source("run", write_source(words, prefix, is_data), ("count", "limit"))
+
+
+@cache
+def _get_constants(device: torch.device) -> Tensor:
+    words = np.array(ROUND_CONSTANTS, dtype=np.uint32).view(np.int32)
+    return torch.from_numpy(words).to(device)
 
 
 def _run(data: Tensor, words: int, count: int, padding: bytes | None, is_float: bool) -> Tensor:
@@ -114,10 +133,19 @@ def _run(data: Tensor, words: int, count: int, padding: bytes | None, is_float: 
     out = torch.empty((count, WORDS), dtype=torch.int32, device=device)
     digest = np.frombuffer(padding or bytes(32), dtype=">u4").astype(np.int64)
     pad = torch.from_numpy(digest.astype(np.uint32).view(np.int32)).to(device)
+    constants = _get_constants(device)
     prefix = LEAF_PREFIX if padding is None else NODE_PREFIX
     kernel = _get_kernel(words, prefix, padding is None)
     kernel[(-(-count // MESSAGES),)](
-        data, out, count, data.numel(), pad, CANONICAL=is_float, MESSAGES=MESSAGES, **OPTIONS
+        data,
+        out,
+        count,
+        data.numel(),
+        pad,
+        constants,
+        CANONICAL=is_float,
+        MESSAGES=MESSAGES,
+        **OPTIONS,
     )
     return out
 

@@ -11,6 +11,7 @@ from offchain.runner import streaming
 from offchain.runner.commitments import compute_state_root
 from offchain.runner.schedule import StreamedStage
 from offchain.runner.step import Stepper, to_device
+from offchain.runner.streaming import Sizes
 from protocol.execution import Dataset
 from protocol.types import Root, Seed, StepIndex
 
@@ -57,8 +58,7 @@ def test_run_step__attention_in_parts__has_the_bits_of_the_whole(
     is_donated: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(streaming, "LARGE_ELEMENTS", SCORES)
-    monkeypatch.setattr(streaming, "PART_ELEMENTS", part)
+    monkeypatch.setitem(streaming.SIZES, "cpu", Sizes(SCORES, part))
     stepper = make_stepper(captured)
     streams = [s.stream for s in stepper.plan.stages if isinstance(s, StreamedStage)]
     assert [stream.counts for stream in streams] == [counts] * 2 * CONFIG.layers
@@ -79,11 +79,10 @@ def test_find_streams__large_tensor_is_a_result__is_computed_whole(captured: Cap
     def compile_nothing(code: object) -> None:
         raise AssertionError("no stream is possible")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "LARGE_ELEMENTS", SCORES)
-        large = {j for j in active if program.microcode[j][-1].size == SCORES}
-        assert large
-        assert streaming.find_streams(program, active, large, compile_nothing) == []  # type: ignore[arg-type]
+    large = {j for j in active if program.microcode[j][-1].size == SCORES}
+    assert large
+    sizes = Sizes(SCORES, 1)
+    assert streaming.find_streams(program, active, large, compile_nothing, sizes) == []  # type: ignore[arg-type]
 
 
 def test_run_step__donated_state__is_overwritten_and_the_result_the_same(

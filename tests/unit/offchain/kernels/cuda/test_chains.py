@@ -14,6 +14,7 @@ from offchain.kernels.memory import Outside
 from protocol.instructions import Instruction, Opcode, Operand, Source
 from protocol.types import Dtype
 from protocol.views import View, contiguous
+from tests.unit.offchain.kernels.cuda.device import DEVICE
 from tests.unit.offchain.kernels.samples import is_same, make_floats
 
 CPU, NOTHING = torch.device("cpu"), Outside((), ())
@@ -34,7 +35,7 @@ def make_source(dtype: Dtype, seed: int) -> torch.Tensor:
 def run_both(instruction: Instruction, sources: list[torch.Tensor]) -> None:
     steps = (Step(instruction.opcode, tuple(~i for i in range(len(instruction.operands)))),)
     chain = Chain(steps, instruction.operands, instruction.shape, instruction.dtype)
-    result = TritonChain(chain)(sources)
+    result = TritonChain(chain)([source.to(DEVICE) for source in sources]).cpu()
     expected = execute(instruction, tuple(sources), NOTHING, CPU)
     if result.dtype is torch.float32:
         result = canonicalize(result)

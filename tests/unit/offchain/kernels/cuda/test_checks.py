@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from offchain.kernels.cuda import checks, products, sha256
-
-CPU = torch.device("cpu")
+from tests.unit.offchain.kernels.cuda.device import DEVICE
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +16,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_has_products__wrong_in_one_element__is_false(monkeypatch: pytest.MonkeyPatch) -> None:
     right = products.matmul
-    assert checks._are_products_right((15, 15), CPU)
+    assert checks._are_products_right((15, 15), DEVICE)
 
     def wrong(*arguments: object) -> torch.Tensor:
         result = right(*arguments)  # type: ignore[arg-type]
@@ -25,7 +24,7 @@ def test_has_products__wrong_in_one_element__is_false(monkeypatch: pytest.Monkey
         return result
 
     monkeypatch.setattr(products, "matmul", wrong)
-    assert not checks.has_products(CPU)
+    assert not checks.has_products(DEVICE)
 
 
 def test_has_products__kernel_that_does_not_compile__is_false(
@@ -35,9 +34,9 @@ def test_has_products__kernel_that_does_not_compile__is_false(
         raise AttributeError("no such target")
 
     monkeypatch.setattr(products, "matmul", fail)
-    assert not checks.has_products(CPU)
+    assert not checks.has_products(DEVICE)
 
 
 def test_has_trees__wrong_root__is_false(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sha256, "compute_roots", lambda tensors: [bytes(32)] * len(tensors))
-    assert not checks.has_trees(CPU)
+    assert not checks.has_trees(DEVICE)

@@ -6,10 +6,17 @@ import torch
 
 from offchain.kernels import fused, int8
 from offchain.kernels.cuda import products
+from offchain.kernels.cuda.digits import compute_digits
 from offchain.kernels.maps import canonicalize
+from offchain.kernels.rounding import round_to_grid
+from tests.unit.offchain.kernels.cuda.device import DEVICE
 from tests.unit.offchain.kernels.samples import is_same, make_floats
 
-BITS = [(15, 15), (14, 14), (8, 8), (15, 8), (8, 15), (11, 15), (12, 13), (9, 9)]
+BITS = [(15, 15), (14, 14), (8, 8), (15, 8), (8, 15), (11, 15), (22, 15), (14, 23), (8, 22)]
+
+
+def multiply(a: torch.Tensor, b: torch.Tensor, bits: tuple[int, int]) -> torch.Tensor:
+    return products.matmul(a.to(DEVICE), b.to(DEVICE), *bits).cpu()
 
 
 def multiply_in_float64(a: torch.Tensor, b: torch.Tensor, bits: tuple[int, int]) -> torch.Tensor:
@@ -33,7 +40,7 @@ def test_matmul__any_values_and_layout__equals_float64(bits: tuple[int, int], va
             b = torch.from_numpy(make_floats(rng, n * k, values)).reshape(n, k)
         a = a.mT.contiguous().mT if rng.random() < 0.5 else a
         b = b.T.contiguous().T if rng.random() < 0.5 else b
-        result = canonicalize(products.matmul(a, b, *bits))
+        result = canonicalize(multiply(a, b, bits))
         assert is_same(result, multiply_in_float64(a, b, bits))
 
 
@@ -42,23 +49,41 @@ def test_matmul__tiles_that_are_not_full__equals_float64(shape: tuple[int, int, 
     m, k, n = shape
     generator = torch.Generator().manual_seed(m)
     a, b = torch.randn(m, k, generator=generator), torch.randn(n, k, generator=generator)
-    assert is_same(products.matmul(a, b, 15, 15), multiply_in_float64(a, b, (15, 15)))
+    assert is_same(multiply(a, b, (15, 15)), multiply_in_float64(a, b, (15, 15)))
 
 
 def test_compute_digits__base_128__every_sum_of_digits_fits_a_byte() -> None:
     """Karatsuba's middle product adds the two digits of an operand."""
     top = 2**13 - 1
     x = torch.arange(-top, top + 1, dtype=torch.float32)[None, None] * 2.0**-13
-    digits = products.compute_digits(x, 14, 7)
-    assert digits.high is not None
-    low, high = digits.low.int(), digits.high.int()
+    low, high = (place.int().cpu() for place in compute_digits(x.to(DEVICE), 14, 7).places)
     count = x.shape[-1]
     assert torch.equal((128 * high + low)[0, 0, :count], torch.arange(-top, top + 1).int())
     assert (low + high).min() >= -128 and (low + high).max() <= 127
 
 
+@pytest.mark.parametrize("bits", [8, 15, 22, 23])
+@pytest.mark.parametrize("shape", [(2, 3, 40), (1, 2, 5000), (2, 70, 67)])
+@pytest.mark.parametrize("along", [True, False])
+def test_compute_digits__any_rows__are_the_quantised_integers(
+    bits: int, shape: tuple[int, int, int], along: bool
+) -> None:
+    rng = np.random.default_rng(bits)
+    values = make_floats(rng, int(np.prod(shape)), "plain")
+    x = torch.from_numpy(values).reshape(shape)
+    x[0, 0] = 0.0
+    x = x if along else x.mT.contiguous().mT
+    digits = compute_digits(x.to(DEVICE), bits)
+    total = sum(place.long().cpu() << (8 * n) for n, place in enumerate(digits.places))
+    grid = round_to_grid(x, bits).values
+    assert torch.equal(total[..., : shape[-1]] * digits.unit.cpu()[..., None], grid)
+    assert not total[..., shape[-1] :].any()
+
+
 def test_is_usable__bits_or_length_beyond_int32__is_not() -> None:
     x = torch.ones(1, 2**16)
     assert not products.is_usable(x, x, 15, 15)
-    assert not products.is_usable(x[:, :4], x[:, :4], 22, 15)
+    assert products.is_usable(x[:, :4], x[:, :4], 22, 15)
+    assert not products.is_usable(x[:, :4], x[:, :4], 22, 22)
+    assert not products.is_usable(x[:, :4], x[:, :4], 24, 8)
     assert products.is_usable(x[:, :4], x[:, :4], 15, 8)
