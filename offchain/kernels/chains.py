@@ -221,11 +221,11 @@ def collapse(
 class CompiledChain:
     """A chain made ready for its shape; called with the leaves' sources."""
 
-    def __init__(self, chain: Chain):
+    def __init__(self, chain: Chain, axes: int = AXES):
         self.chain = chain
         lengths, strides = collapse(chain.shape, [leaf.view.strides for leaf in chain.leaves])
-        self.is_usable = len(lengths) <= AXES
-        missing = AXES - len(lengths)
+        self.is_usable = len(lengths) <= axes
+        missing = axes - len(lengths)
         self.lengths = [1] * missing + lengths
         self.strides = [[0] * missing + own for own in strides]
         self._slices: dict[int, list[tuple[list[int], Array]]] = {}

@@ -1,8 +1,12 @@
-"""QUANTIZE on a device: rows of float32 as one to three signed digits of a byte each.
+"""QUANTIZE on a device: rows of float32 as signed digits of a byte each.
 
-The base is 2**8, or 2**7 for two digits of 14 bits, so that their sum fits a byte too
-(Karatsuba's middle product). Rows that fit a program's registers are read once. Longer ones, and
-columns, are read twice, by programs that share a row; their maxima meet in an atomic maximum.
+The digits of a row lie beside each other in such a way that a product of all digits of some rows
+with all digits of some columns is one product of matrices: eight rows of the lowest digits, then
+the same eight rows of the next ones, and so on. Tensor cores give each thread results that lie
+eight rows or eight columns apart, so each finds all parts of its elements in its own registers.
+
+Rows that fit a program's registers are read once. Longer ones, and columns, are read twice, by
+programs that share a row; their maxima meet in an atomic maximum.
 """
 
 from dataclasses import dataclass
@@ -14,9 +18,10 @@ from torch import Tensor
 
 from offchain.kernels.cuda.launch import OPTIONS
 
-BITS_MAX = 23  # what three digits hold with room for the carries
+BITS_MAX = 22  # what the magic number below rounds
+STRIPE = 8  # rows of one digit after each other
 ALIGNMENT = 16  # bytes of a row of digits: what vector loads ask for
-HELD_LENGTH_MAX = 2**12
+HELD_LENGTH_MAX = 2**14
 HELD_ELEMENTS = 2**12
 WIDTH, HEIGHT = 2**10, 8  # of a block of rows that are read twice
 ACROSS = 64  # rows and positions of a block that is read across
@@ -24,26 +29,29 @@ ACROSS = 64  # rows and positions of a block that is read across
 
 @dataclass(frozen=True)
 class Digits:
-    """An operand [B, M, K]: its digits, lowest first, int8 [B, M, padded K], and the units of
-    rows, float64 [B, M]."""
+    """An operand [B, M, K]: its digits, int8 [B, M rounded up to stripes x planes, padded K], and
+    the units of rows, float64 [B, M]."""
 
-    places: tuple[Tensor, ...]
+    stripes: Tensor
     unit: Tensor
-    base_bits: int
+    planes: int  # 1, 2 or 4; the fourth is 0
 
 
 @triton.jit
 def get_unit(largest, bits):
-    """(power of two by which a row is divided, its inverse, whether it has one); float64."""
+    """Of the largest of a row, as bits: (its grid's unit as float64, the two powers of two that
+    together divide by it as float32, whether it has one)."""
     # The exponent field of the maximum as a float64, where subnormals of float32 have one too.
     wide = largest.to(tl.float32, bitcast=True).to(tl.float64).to(tl.int64, bitcast=True)
     exponent = (wide >> 52) - 1022
     usable = (largest < 0x7F800000) & (largest != 0)
     shift = tl.where(usable, exponent - (bits - 1), 0)
     unit = ((1023 + shift) << 52).to(tl.float64, bitcast=True)
-    inverse = ((1023 - shift) << 52).to(tl.float64, bitcast=True)
     nan = tl.full([1], 0x7FF8000000000000, tl.int64).to(tl.float64, bitcast=True)
-    return tl.where(largest < 0x7F800000, unit, nan), inverse, usable
+    half = (-shift) >> 1
+    first = ((127 + half) << 23).to(tl.int32).to(tl.float32, bitcast=True)
+    second = ((127 - shift - half) << 23).to(tl.int32).to(tl.float32, bitcast=True)
+    return tl.where(largest < 0x7F800000, unit, nan), first, second, usable
 
 
 @triton.jit
@@ -53,40 +61,43 @@ def get_size(value):
 
 
 @triton.jit
-def quantize(value, inverse, usable, bits):
-    """QUANTIZE, as whole numbers in float64; 0 where a row has no unit."""
-    limit = (1 << (bits - 1)) - 1
-    magic = tl.full([1, 1], 6755399441055744.0, tl.float64)  # 1.5 * 2**52
-    scaled = tl.where(usable, value, 0.0).to(tl.float64) * inverse
-    rounded = (scaled + magic) - magic
-    return tl.minimum(tl.maximum(rounded, -limit), limit)
+def quantize(value, first, second, usable, bits):
+    """QUANTIZE, as i32; 0 where a row has no unit."""
+    limit = ((1 << (bits - 1)) - 1) * 1.0
+    # Exact, but for what is far below a half. 2**23 of the same sign makes it a whole number.
+    scaled = tl.where(usable, value, 0.0) * first * second
+    scaled = tl.minimum(tl.maximum(scaled, -limit), limit)
+    sign = scaled.to(tl.int32, bitcast=True) & -0x80000000
+    magic = (sign | 0x4B000000).to(tl.float32, bitcast=True)
+    return ((scaled + magic) - magic).to(tl.int32)
 
 
 @triton.jit
 def _store_digits(
-    value, inverse, usable, bits, place, written, p0, p1, p2,
-    BASE_BITS: tl.constexpr, DIGITS: tl.constexpr,
+    value, first, second, usable, bits, place, padded, written, stripes, PLANES: tl.constexpr
 ):  # fmt: skip
-    q = quantize(value, inverse, usable, bits).to(tl.int32)
-    half: tl.constexpr = 1 << (BASE_BITS - 1)
-    if DIGITS > 1:
-        digit = ((q + half) & (2 * half - 1)) - half
-        tl.store(p0 + place, digit.to(tl.int8), mask=written)
-        q = (q - digit) >> BASE_BITS
-        if DIGITS > 2:
-            digit = ((q + half) & (2 * half - 1)) - half
-            tl.store(p1 + place, digit.to(tl.int8), mask=written)
-            tl.store(p2 + place, ((q - digit) >> BASE_BITS).to(tl.int8), mask=written)
-        else:
-            tl.store(p1 + place, q.to(tl.int8), mask=written)
-    else:
-        tl.store(p0 + place, q.to(tl.int8), mask=written)
+    """`place` is where the lowest digits go; the next ones lie a stripe further."""
+    limit = ((1 << (bits - 1)) - 1) * 1.0
+    scaled = tl.where(usable, value, 0.0) * first * second
+    scaled = tl.minimum(tl.maximum(scaled, -limit), limit)
+    # 1.5 * 2**23 leaves the number, below 2**22, in the low bits of the word.
+    q = (scaled + 12582912.0).to(tl.int32, bitcast=True) - 0x4B400000
+    for plane in tl.static_range(PLANES):
+        tl.store(stripes + place + plane * (8 * padded), q.to(tl.int8), mask=written)
+        # Truncation takes the low byte as a signed digit; what it leaves is even without it.
+        q = (q + 128) >> 8
+
+
+@triton.jit
+def _get_place(row, padded, PLANES: tl.constexpr):
+    """Of a row's lowest digits."""
+    return (row // 8 * (8 * PLANES) + row % 8) * padded
 
 
 @triton.jit
 def _quantize_held(
-    x, p0, p1, p2, unit, rows, length, padded, stride_batch, stride_row, bits,
-    BASE_BITS: tl.constexpr, DIGITS: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr,
+    x, stripes, unit, rows, length, padded, stride_batch, stride_row, bits,
+    PLANES: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Some rows, whole."""
     batch = tl.program_id(1).to(tl.int64)
@@ -96,13 +107,14 @@ def _quantize_held(
     source = x + batch * stride_batch + row[:, None] * stride_row
     value = tl.load(source + k, mask=is_row[:, None] & (k < length), other=0.0)
     largest = tl.max(get_size(value), axis=1)
-    own, inverse, usable = get_unit(largest, bits)
+    own, first, second, usable = get_unit(largest, bits)
     tl.store(unit + batch * rows + row, own, mask=is_row)
-    place = (batch * rows + row)[:, None] * padded + k
+    lines = (rows + 7) // 8 * (8 * PLANES)
+    place = batch * lines * padded + _get_place(row, padded, PLANES)[:, None] + k
     written = is_row[:, None] & (k < padded)
     _store_digits(
-        value, inverse[:, None], usable[:, None], bits, place, written, p0, p1, p2,
-        BASE_BITS, DIGITS,
+        value, first[:, None], second[:, None], usable[:, None], bits, place, padded, written,
+        stripes, PLANES,
     )  # fmt: skip
 
 
@@ -123,44 +135,49 @@ def _find_largest(
 
 @triton.jit
 def _quantize_part(
-    x, p0, p1, p2, unit, tops, rows, length, padded, stride_batch, stride_row, stride_k, bits,
-    BASE_BITS: tl.constexpr, DIGITS: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr,
+    x, stripes, unit, tops, rows, length, padded, stride_batch, stride_row, stride_k, bits,
+    PLANES: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """A part of some rows whose largest are known."""
     batch = tl.program_id(2).to(tl.int64)
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
     k = tl.program_id(1).to(tl.int64) * WIDTH + tl.arange(0, WIDTH)
     is_row = row < rows
-    own, inverse, usable = get_unit(tl.load(tops + batch * rows + row, mask=is_row, other=0), bits)
+    largest = tl.load(tops + batch * rows + row, mask=is_row, other=0)
+    own, first, second, usable = get_unit(largest, bits)
     tl.store(unit + batch * rows + row, own, mask=is_row)
     source = x + batch * stride_batch + row[:, None] * stride_row + k[None, :] * stride_k
     value = tl.load(source, mask=is_row[:, None] & (k < length)[None, :], other=0.0)
-    place = (batch * rows + row)[:, None] * padded + k[None, :]
+    lines = (rows + 7) // 8 * (8 * PLANES)
+    place = batch * lines * padded + _get_place(row, padded, PLANES)[:, None] + k[None, :]
     written = is_row[:, None] & (k < padded)[None, :]
     _store_digits(
-        value, inverse[:, None], usable[:, None], bits, place, written, p0, p1, p2,
-        BASE_BITS, DIGITS,
+        value, first[:, None], second[:, None], usable[:, None], bits, place, padded, written,
+        stripes, PLANES,
     )  # fmt: skip
 
 
-def compute_digits(x: Tensor, bits: int, base_bits: int = 8) -> Digits:
+def count_planes(bits: int) -> int:
+    """Digits that numbers of so many bits take, as a power of two."""
+    return triton.next_power_of_2(-(-bits // 8))
+
+
+def compute_digits(x: Tensor, bits: int) -> Digits:
     """Quantise rows of [B, M, K], which may lie in any way."""
     batch, rows, length = x.shape
     padded = -(-length // ALIGNMENT) * ALIGNMENT
-    count = -(-bits // 8)
-    shape = (batch, rows, padded)
-    places = [torch.empty(shape, dtype=torch.int8, device=x.device) for _ in range(count)]
+    planes = count_planes(bits)
+    lines = -(-rows // STRIPE) * STRIPE * planes
+    stripes = torch.empty((batch, lines, padded), dtype=torch.int8, device=x.device)
     unit = torch.empty((batch, rows), dtype=torch.float64, device=x.device)
-    outputs = (*places, *[places[0]] * (3 - count))
-    constants = {"BASE_BITS": base_bits, "DIGITS": count, **OPTIONS}
     width = triton.next_power_of_2(padded)
     if x.stride(-1) == 1 and width <= HELD_LENGTH_MAX:
         height = max(1, HELD_ELEMENTS // width)
         _quantize_held[(triton.cdiv(rows, height), batch)](
-            x, *outputs, unit, rows, length, padded, *x.stride()[:2], bits,
-            ROWS=height, WIDTH=width, num_warps=8, **constants,
+            x, stripes, unit, rows, length, padded, *x.stride()[:2], bits,
+            PLANES=planes, ROWS=height, WIDTH=width, num_warps=8, **OPTIONS,
         )  # fmt: skip
-        return Digits(tuple(places), unit, base_bits)
+        return Digits(stripes, unit, planes)
     height, width = (HEIGHT, WIDTH) if x.stride(-1) == 1 else (ACROSS, ACROSS)
     tops = torch.zeros((batch, rows), dtype=torch.int32, device=x.device)
     grid = (triton.cdiv(rows, height), triton.cdiv(padded, width), batch)
@@ -168,7 +185,7 @@ def compute_digits(x: Tensor, bits: int, base_bits: int = 8) -> Digits:
         x, tops, rows, length, *x.stride(), ROWS=height, WIDTH=width, num_warps=8, **OPTIONS
     )
     _quantize_part[grid](
-        x, *outputs, unit, tops, rows, length, padded, *x.stride(), bits,
-        ROWS=height, WIDTH=width, num_warps=8, **constants,
+        x, stripes, unit, tops, rows, length, padded, *x.stride(), bits,
+        PLANES=planes, ROWS=height, WIDTH=width, num_warps=8, **OPTIONS,
     )  # fmt: skip
-    return Digits(tuple(places), unit, base_bits)
+    return Digits(stripes, unit, planes)

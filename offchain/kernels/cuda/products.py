@@ -1,8 +1,8 @@
 """Exact matrix products on int8 tensor cores: one kernel from digits to float32.
 
-The products of digits are summed in int32 by the weight of their place, which cannot overflow
-while K < 2**16, put together in float64, where integers below 2**53 are exact, scaled by powers of
-two and rounded once. Where 14 bits are enough, Karatsuba's identity makes three products of four.
+All digits of some rows times all digits of some columns are one product of matrices with sums in
+int32, which cannot overflow while K < 2**16. What belongs to an element is put together in int64,
+rounded once and scaled by powers of two.
 """
 
 from dataclasses import dataclass
@@ -14,17 +14,18 @@ import triton.language as tl
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from offchain.kernels.cuda.digits import BITS_MAX, Digits, compute_digits
+from offchain.kernels.cuda.digits import BITS_MAX, Digits, compute_digits, count_planes
 from offchain.kernels.cuda.launch import OPTIONS
 from protocol.types import compute_ceil_log2
 
 LENGTH_MAX = 2**16
-PLACES_MAX = 4  # sums that registers hold: of three digits by two
+PLANES_MAX = 8  # of both operands, multiplied
+SUM_BITS_MAX = 53  # so that a sum is a float64
 
 
 @dataclass(frozen=True)
 class Tile:
-    """What one program computes, and how."""
+    """What one program computes, and how; rows and columns are of digits."""
 
     rows: int
     columns: int
@@ -36,21 +37,56 @@ class Tile:
         return {"num_warps": self.warps, "num_stages": self.stages, **OPTIONS}
 
 
-# Sums of three or four places: 3 * 128 * 64 words are 96 of each thread's 255 registers.
-TILE = Tile(rows=128, columns=64, depth=128, warps=8, stages=3)
-ONE_DIGIT_TILE = Tile(rows=128, columns=128, depth=128, warps=8, stages=4)
-SMALL_TILE = Tile(rows=64, columns=32, depth=32, warps=4, stages=2)
+TILE = Tile(rows=128, columns=128, depth=128, warps=8, stages=3)
+LARGE_TILE = Tile(rows=128, columns=256, depth=128, warps=8, stages=3)
+SMALL_TILE = Tile(rows=64, columns=64, depth=32, warps=4, stages=3)
 GROUP = 8  # tiles of rows that follow each other, so that columns stay in the cache
 
 
 @triton.jit
-def _multiply(
-    a0, a1, a2, b0, b1, b2, unit_a, unit_b, out, rows, columns, padded,
-    BASE_BITS: tl.constexpr, DIGITS_A: tl.constexpr, DIGITS_B: tl.constexpr,
-    KARATSUBA: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr,
-    GROUP: tl.constexpr,
+def _add_digits(t):
+    """The lowest three of the four digits that the last axis holds, as int64."""
+    even, odd = t.reshape(t.shape[0], t.shape[1], t.shape[2], t.shape[3], 2, 2).split()
+    d0, d2 = even.split()
+    d1, _ = odd.split()
+    return d0.to(tl.int64) + (d1.to(tl.int64) << 8) + (d2.to(tl.int64) << 16)
+
+
+@triton.jit
+def _unstack(
+    sums, PLANES_A: tl.constexpr, PLANES_B: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
-    """One tile of the product; a0 and b0 hold the lowest digits."""
+    """What belongs to each element, put together: int64 [ROWS, COLUMNS]."""
+    t = sums.reshape(ROWS // 8, PLANES_A, 8, COLUMNS // 8, PLANES_B, 8)
+    t = t.permute(0, 2, 3, 5, 1, 4)
+    if PLANES_A == 2 and PLANES_B == 2:
+        low, high = t.split()
+        s0, s1 = low.split()
+        s2, s3 = high.split()
+        total = s0.to(tl.int64) + ((s1 + s2).to(tl.int64) << 8) + (s3.to(tl.int64) << 16)
+    elif PLANES_A * PLANES_B == 1:
+        total = t.to(tl.int64)
+    elif PLANES_A * PLANES_B == 2:
+        s0, s1 = t.reshape(ROWS // 8, 8, COLUMNS // 8, 8, 2).split()
+        total = s0.to(tl.int64) + (s1.to(tl.int64) << 8)
+    elif PLANES_A * PLANES_B == 4:
+        total = _add_digits(t.reshape(ROWS // 8, 8, COLUMNS // 8, 8, 4))
+    elif PLANES_A == 4:
+        low, high = t.split()
+        total = _add_digits(low) + (_add_digits(high) << 8)
+    else:
+        low, high = t.permute(0, 1, 2, 3, 5, 4).split()
+        total = _add_digits(low) + (_add_digits(high) << 8)
+    return total.reshape(ROWS, COLUMNS)
+
+
+@triton.jit
+def _multiply(
+    a, b, unit_a, unit_b, out, rows, columns, padded,
+    PLANES_A: tl.constexpr, PLANES_B: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, DEPTH: tl.constexpr, GROUP: tl.constexpr,
+):  # fmt: skip
+    """One tile of the product."""
     batch = tl.program_id(1)
     tiles, tiles_across = tl.cdiv(rows, ROWS), tl.cdiv(columns, COLUMNS)
     group = tl.program_id(0) // (GROUP * tiles_across)
@@ -58,54 +94,26 @@ def _multiply(
     height = min(tiles - group * GROUP, GROUP)
     row_start = (group * GROUP + inside_group % height) * ROWS
     column_start = (inside_group // height) * COLUMNS
-    sum0 = tl.zeros([ROWS, COLUMNS], tl.int32)
-    sum1 = tl.zeros([ROWS, COLUMNS], tl.int32)
-    sum2 = tl.zeros([ROWS, COLUMNS], tl.int32)
-    sum3 = tl.zeros([ROWS, COLUMNS], tl.int32)
+    sums = tl.zeros([PLANES_A * ROWS, PLANES_B * COLUMNS], tl.int32)
     for k in range(0, padded, DEPTH):
-        low = a0.load([batch, row_start, k]).reshape(ROWS, DEPTH)
-        low_b = b0.load([batch, column_start, k]).reshape(COLUMNS, DEPTH).T
-        sum0 = tl.dot(low, low_b, sum0, out_dtype=tl.int32)
-        if DIGITS_A > 1:
-            middle = a1.load([batch, row_start, k]).reshape(ROWS, DEPTH)
-        if DIGITS_B > 1:
-            middle_b = b1.load([batch, column_start, k]).reshape(COLUMNS, DEPTH).T
-        if KARATSUBA:
-            sum1 = tl.dot(low + middle, low_b + middle_b, sum1, out_dtype=tl.int32)
-            sum2 = tl.dot(middle, middle_b, sum2, out_dtype=tl.int32)
-        else:
-            if DIGITS_A > 1:
-                sum1 = tl.dot(middle, low_b, sum1, out_dtype=tl.int32)
-            if DIGITS_B > 1:
-                sum1 = tl.dot(low, middle_b, sum1, out_dtype=tl.int32)
-            if DIGITS_A > 1 and DIGITS_B > 1:
-                sum2 = tl.dot(middle, middle_b, sum2, out_dtype=tl.int32)
-            if DIGITS_A > 2:
-                high = a2.load([batch, row_start, k]).reshape(ROWS, DEPTH)
-                sum2 = tl.dot(high, low_b, sum2, out_dtype=tl.int32)
-                if DIGITS_B > 1:
-                    sum3 = tl.dot(high, middle_b, sum3, out_dtype=tl.int32)
-            if DIGITS_B > 2:
-                high_b = b2.load([batch, column_start, k]).reshape(COLUMNS, DEPTH).T
-                sum2 = tl.dot(low, high_b, sum2, out_dtype=tl.int32)
-                if DIGITS_A > 1:
-                    sum3 = tl.dot(middle, high_b, sum3, out_dtype=tl.int32)
-    if KARATSUBA:
-        sum1 = sum1 - sum0 - sum2
-    base: tl.constexpr = 1 << BASE_BITS
-    total = sum0.to(tl.float64)
-    if DIGITS_A + DIGITS_B > 2:
-        total = total + sum1.to(tl.float64) * base
-    if DIGITS_A + DIGITS_B > 3:
-        total = total + sum2.to(tl.float64) * (base * base)
-    if DIGITS_A + DIGITS_B > 4:
-        total = total + sum3.to(tl.float64) * (base * base * base)
+        x = a.load([batch, PLANES_A * row_start, k]).reshape(PLANES_A * ROWS, DEPTH)
+        y = b.load([batch, PLANES_B * column_start, k]).reshape(PLANES_B * COLUMNS, DEPTH)
+        sums = tl.dot(x, y.T, sums, out_dtype=tl.int32)
+    total = _unstack(sums, PLANES_A, PLANES_B, ROWS, COLUMNS)
     row = row_start + tl.arange(0, ROWS)
     column = column_start + tl.arange(0, COLUMNS)
     is_row, is_column = row < rows, column < columns
-    scale_a = tl.load(unit_a + batch * rows + row, mask=is_row, other=0.0)
-    scale_b = tl.load(unit_b + batch * columns + column, mask=is_column, other=0.0)
-    result = (total * scale_a[:, None] * scale_b[None, :]).to(tl.float32)
+    scale_a = tl.load(unit_a + batch * rows + row, mask=is_row, other=1.0)
+    scale_b = tl.load(unit_b + batch * columns + column, mask=is_column, other=1.0)
+    # Between these no product of units leaves the normal numbers, so float32 scales exactly.
+    smallest, largest = 2.0**-60, 2.0**60
+    usual = (tl.min(scale_a) >= smallest) & (tl.max(scale_a) <= largest)
+    usual = usual & (tl.min(scale_b) >= smallest) & (tl.max(scale_b) <= largest)
+    if usual:
+        near_a, near_b = scale_a.to(tl.float32), scale_b.to(tl.float32)
+        result = total.to(tl.float32) * near_a[:, None] * near_b[None, :]
+    else:
+        result = (total.to(tl.float64) * scale_a[:, None] * scale_b[None, :]).to(tl.float32)
     place = (batch.to(tl.int64) * rows + row)[:, None] * columns + column[None, :]
     tl.store(out + place, result, mask=is_row[:, None] & is_column[None, :])
 
@@ -113,43 +121,36 @@ def _multiply(
 def is_usable(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> bool:
     """Whether operands [..., M, K] and [..., N, K] are for this path."""
     length = a.shape[-1]
-    places = sum(-(-bits // 8) for bits in (bits_a, bits_b)) - 1
     return (
         max(bits_a, bits_b) <= BITS_MAX
-        and places <= PLACES_MAX
+        and count_planes(bits_a) * count_planes(bits_b) <= PLANES_MAX
         and 0 < length < LENGTH_MAX
-        and bits_a + bits_b - 2 + compute_ceil_log2(length) <= 53
+        and bits_a + bits_b - 2 + compute_ceil_log2(length) <= SUM_BITS_MAX
         and b.shape[-1] > 0
     )
 
 
-def _choose_tile(rows: int, columns: int, places: int) -> Tile:
-    if min(rows, columns) < 64:
+def _choose_tile(rows: int, columns: int, length: int) -> Tile:
+    """By the rows and columns of digits."""
+    if min(rows, columns) < TILE.rows or length < TILE.depth:
         return SMALL_TILE
-    return ONE_DIGIT_TILE if places == 1 else TILE
+    return TILE
 
 
 def multiply(a: Digits, b: Digits, tile: Tile | None = None) -> Tensor:
     """float32 [B, M, N]."""
-    batch, rows, padded = a.places[0].shape
-    columns = b.places[0].shape[1]
-    base_bits = a.base_bits
-    count_a, count_b = len(a.places), len(b.places)
+    batch, rows = a.unit.shape
+    columns, padded = b.unit.shape[1], a.stripes.shape[2]
     out = torch.empty((batch, rows, columns), dtype=torch.float32, device=a.unit.device)
     if tile is None:
-        tile = _choose_tile(rows, columns, count_a + count_b - 1)
-
-    def describe(digits: Digits, lines: int) -> list[TensorDescriptor]:
-        shape = [1, lines, tile.depth]
-        made = [TensorDescriptor.from_tensor(place, shape) for place in digits.places]
-        return made + [made[0]] * (3 - len(made))
-
-    grid = (triton.cdiv(rows, tile.rows) * triton.cdiv(columns, tile.columns), batch)
+        tile = _choose_tile(a.planes * rows, b.planes * columns, padded)
+    own_rows, own_columns = tile.rows // a.planes, tile.columns // b.planes
+    grid = (triton.cdiv(rows, own_rows) * triton.cdiv(columns, own_columns), batch)
     _multiply[grid](
-        *describe(a, tile.rows), *describe(b, tile.columns), a.unit, b.unit, out,
-        rows, columns, padded, BASE_BITS=base_bits, DIGITS_A=count_a, DIGITS_B=count_b,
-        KARATSUBA=base_bits == 7, ROWS=tile.rows, COLUMNS=tile.columns, DEPTH=tile.depth,
-        GROUP=GROUP, **tile.get_options(),
+        TensorDescriptor.from_tensor(a.stripes, [1, tile.rows, tile.depth]),
+        TensorDescriptor.from_tensor(b.stripes, [1, tile.columns, tile.depth]),
+        a.unit, b.unit, out, rows, columns, padded, PLANES_A=a.planes, PLANES_B=b.planes,
+        ROWS=own_rows, COLUMNS=own_columns, DEPTH=tile.depth, GROUP=GROUP, **tile.get_options(),
     )  # fmt: skip
     return out
 
@@ -157,9 +158,8 @@ def multiply(a: Digits, b: Digits, tile: Tile | None = None) -> Tensor:
 def matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor:
     """[..., M, K] against [..., N, K] -> [..., M, N]; leading axes broadcast."""
     lead = torch.broadcast_shapes(a.shape[:-2], b.shape[:-2])
-    base_bits = 7 if 8 < min(bits_a, bits_b) and max(bits_a, bits_b) <= 14 else 8
     left, right = (
-        compute_digits(_flatten(x.expand(*lead, *x.shape[-2:])), bits, base_bits)
+        compute_digits(_flatten(x.expand(*lead, *x.shape[-2:])), bits)
         for x, bits in ((a, bits_a), (b, bits_b))
     )
     return multiply(left, right).reshape(*lead, a.shape[-2], b.shape[-2])

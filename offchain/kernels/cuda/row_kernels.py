@@ -1,8 +1,7 @@
 """Row programs as Triton kernels: rows held in registers, in a loop, or shared by programs.
 
-Sums are of quantised integers in float64, which holds them exactly, and maxima are of integers
-that are ordered as the floats are. So any order gives the same bits, that of atomic operations
-between programs too.
+Sums are of quantised integers in int64, and maxima are of integers that are ordered as the floats
+are. So any order gives the same bits, that of atomic operations between programs too.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from torch import Tensor
 from offchain.kernels.chains import Step as ChainStep
 from offchain.kernels.chains import emit_step
 from offchain.kernels.cuda.digits import get_size, get_unit, quantize  # noqa: F401
-from offchain.kernels.cuda.emitter import F32, F64, I32, SourceEmitter, Value
+from offchain.kernels.cuda.emitter import F32, I32, I64, SourceEmitter, Value
 from offchain.kernels.cuda.launch import OPTIONS, compile_source
 from offchain.kernels.cuda.rows import FOLDS, Form, RowProgram, Step
 from offchain.kernels.reading import TORCH_DTYPES
@@ -32,6 +31,7 @@ NEAR_MAX = 2**6  # the same where rows lie across memory
 ACROSS = 64  # rows and positions of a block across memory
 LOOP_ROWS_MIN = 2**9  # with fewer, several programs share a row
 WARPS = 8
+NAME = "rows"
 
 
 class Mode(Enum):
@@ -59,7 +59,7 @@ def get_value(key):
 _GATHERED = {
     Opcode.ABSMAX: ("tl.int32", "0", "max"),
     Opcode.MAXIMUM: ("tl.int32", "-2147483648", "max"),
-    Opcode.SUM: ("tl.float64", "0.0", "sum"),
+    Opcode.SUM: ("tl.int64", "0", "sum"),
 }
 HEAD = """import triton.language as tl
 from offchain.kernels.cuda.digits import get_size, get_unit, quantize
@@ -78,7 +78,7 @@ class _Writer:
         self.b = self.e.b
         self.rows: dict[int, Value] = {}  # steps and ~leaves with one value for each row
         self.elements: dict[int, Value] = {}
-        self.units: dict[tuple[int, int], tuple[str, str, str]] = {}  # of maxima and bits
+        self.units: dict[tuple[int, int], tuple[str, ...]] = {}  # of maxima and bits
 
     def write(self, only: int | None = None) -> str:
         """All passes, or, of a shared row, the one with that number."""
@@ -100,7 +100,7 @@ class _Writer:
             else:
                 for n in folds:
                     self._set_fold(n, f"tl.load(fold{n} + row, mask=row < rows, other=0)[:, None]")
-        return HEAD + f"def run({self._write_parameters()}):\n" + self._write_body()
+        return HEAD + f"def {NAME}({self._write_parameters()}):\n" + self._write_body()
 
     def _has_element_output(self) -> bool:
         return self.program.output.form is Form.ELEMENT
@@ -163,11 +163,13 @@ class _Writer:
                 return self.b.write(I32, text)
             case Opcode.QUANTIZE:
                 bits = step.attributes[0]
-                _, inverse, usable = self.units[step.operands[1], bits]
-                return self.b.write(F64, f"quantize({operands[0]}, {inverse}, {usable}, {bits})")
+                _, first, second, usable = self.units[step.operands[1], bits]
+                powers = f"{first}, {second}, {usable}"
+                return self.b.write(I32, f"quantize({operands[0]}, {powers}, {bits})")
             case Opcode.DEQUANTIZE:
-                unit, _, _ = self.units[step.operands[1], step.attributes[0]]
-                return self.b.write(F32, f"({operands[0]} * {unit}).to(tl.float32)")
+                unit, *_ = self.units[step.operands[1], step.attributes[0]]
+                total = f"{operands[0]}.to(tl.float64) * {unit}"
+                return self.b.write(F32, f"({total}).to(tl.float32)")
         return emit_step(self.e, ChainStep(step.opcode, ()), operands)  # type: ignore[arg-type]
 
     def _write_rows(self, level: int) -> None:
@@ -183,15 +185,16 @@ class _Writer:
         if step.opcode is Opcode.MAXIMUM:
             self.rows[n] = self.b.write(F32, f"get_value({text})")
             return
-        self.rows[n] = self.b.write(F64 if step.opcode is Opcode.SUM else I32, text)
+        self.rows[n] = self.b.write(I64 if step.opcode is Opcode.SUM else I32, text)
         if step.opcode is Opcode.ABSMAX:
             for user in self.program.steps:
                 if user.opcode in (Opcode.QUANTIZE, Opcode.DEQUANTIZE) and user.operands[1] == n:
                     bits = user.attributes[0]
                     if (n, bits) not in self.units:
-                        names = tuple(f"{name}{n}_{bits}" for name in ("unit", "inverse", "usable"))
+                        words = ("unit", "first", "second", "usable")
+                        names = tuple(f"{word}{n}_{bits}" for word in words)
                         self.b.line(f"{', '.join(names)} = get_unit({self.rows[n]}, {bits})")
-                        self.units[n, bits] = names  # type: ignore[assignment]
+                        self.units[n, bits] = names
 
     # Passes
 
@@ -226,9 +229,9 @@ class _Writer:
     def _gather(self, n: int) -> None:
         step = self.program.steps[n]
         value = self._get(step.operands[0])
-        _, neutral, join = _GATHERED[step.opcode]
+        kind, neutral, join = _GATHERED[step.opcode]
         word = {Opcode.ABSMAX: f"get_size({value})", Opcode.MAXIMUM: f"get_key({value})"}
-        text = f"tl.where(inside, {word.get(step.opcode, value)}, {neutral})"
+        text = f"tl.where(inside, {word.get(step.opcode, value)}, {neutral}).to({kind})"
         if self.mode is not Mode.LOOP:
             self.b.line(f"part{n} = {text}")
         elif join == "max":
@@ -247,7 +250,7 @@ def choose_mode(program: RowProgram) -> Mode:
 
 @cache
 def _compile(source: str) -> Any:
-    return compile_source("run", source)
+    return compile_source(NAME, source)
 
 
 class RowKernel:
@@ -291,8 +294,8 @@ class RowKernel:
         folds = []
         for n in program.folds:
             kind, neutral, _ = _GATHERED[program.steps[n].opcode]
-            dtype = torch.float64 if kind == "tl.float64" else torch.int32
-            folds.append(torch.full((count,), float(neutral), dtype=dtype, device=out.device))
+            dtype = torch.int64 if kind == "tl.int64" else torch.int32
+            folds.append(torch.full((count,), int(neutral), dtype=dtype, device=out.device))
         height, width = (1, BLOCK) if program.lies_along else (ACROSS, ACROSS)
         grid = (triton.cdiv(count, height), triton.cdiv(self.length, width))
         for level, kernel in enumerate(self.kernels):

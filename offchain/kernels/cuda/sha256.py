@@ -28,7 +28,7 @@ def _write_rotation(x: str, bits: int) -> str:
 
 
 def write_source(words: int, prefix: int, is_data: bool) -> str:
-    """Source of `run`: messages of prefix || `words` words (a multiple of 16), as digests.
+    """Source of `tree`: messages of prefix || `words` words (a multiple of 16), as digests.
 
     `is_data` says that words are a tensor's, little endian and of which there may be fewer than
     the last message wants; else they are digests, one after the other, which end where a level
@@ -58,7 +58,7 @@ def write_source(words: int, prefix: int, is_data: bool) -> str:
     for i in range(WORDS):
         lines.append(f"tl.store(out + n * {WORDS} + {i}, h{i}.to(tl.int32, bitcast=True), inside)")
     names = "data, out, count, limit, padding, constants"
-    head = f"import triton.language as tl\n\n\ndef run({names}, CANONICAL: tl.constexpr, "
+    head = f"import triton.language as tl\n\n\ndef tree({names}, CANONICAL: tl.constexpr, "
     return head + "MESSAGES: tl.constexpr):\n" + "".join(f"    {line}\n" for line in lines)
 
 
@@ -118,7 +118,7 @@ def _write_round(step: int, start: str) -> list[str]:
 
 @cache
 def _get_kernel(words: int, prefix: int, is_data: bool) -> Any:
-    return compile_source("run", write_source(words, prefix, is_data), ("count", "limit"))
+    return compile_source("tree", write_source(words, prefix, is_data), ("count", "limit"))
 
 
 @cache

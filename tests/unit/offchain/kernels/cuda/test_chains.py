@@ -94,7 +94,9 @@ def test_chain__several_steps__keeps_every_rounding() -> None:
     x, y = (torch.randn(COUNT, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
     leaves = tuple(Operand(Source.INPUT, i, Dtype.F32, COUNT, contiguous((COUNT,))) for i in (0, 1))
     steps = (Step(Opcode.MUL, (~0, ~1)), Step(Opcode.ADD, (0, ~0)), Step(Opcode.EXP, (1,)))
-    result = TritonChain(Chain(steps, leaves, (COUNT,), Dtype.F32))([x, y])
+    result = TritonChain(Chain(steps, leaves, (COUNT,), Dtype.F32))(
+        [x.to(DEVICE), y.to(DEVICE)]
+    ).cpu()
     assert is_same(result, (x * y + x).double().exp().float())
     contracted = (x.double() * y.double() + x.double()).float()
     assert not torch.equal(contracted, x * y + x), "the example does not tell them apart"
@@ -104,4 +106,6 @@ def test_chain__no_elements__is_empty() -> None:
     shape = (0, 4)
     leaf = Operand(Source.INPUT, 0, Dtype.F32, 0, contiguous(shape))
     chain = Chain((Step(Opcode.NEG, (~0,)),), (leaf,), shape, Dtype.F32)
-    assert TritonChain(chain)([torch.empty(shape)]).shape == shape and prod(shape) == 0
+    assert (
+        TritonChain(chain)([torch.empty(shape, device=DEVICE)]).shape == shape and prod(shape) == 0
+    )
