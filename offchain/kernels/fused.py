@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from offchain.kernels import int8, quantising
-from offchain.kernels.cuda import checks
+from offchain.kernels.cuda import checks, launch
 from offchain.kernels.rounding import is_compiled, round_to_grid
 from protocol.types import compute_ceil_log2
 
@@ -44,11 +44,13 @@ def exact_matmul(a: Tensor, b: Tensor, bits_a: int, bits_b: int) -> Tensor:
         result = int8.matmul(a, b, bits_a, bits_b)
         if result is not None:
             return result
-    if a.device.type == "cuda" and checks.has_products(a.device):
+    if a.device.type == "cuda" and launch.is_available(a.device):
         from offchain.kernels.cuda import products
 
         if products.is_usable(a, b, bits_a, bits_b):
-            return products.matmul(a, b, bits_a, bits_b)
+            tile = products.choose_tile(a, b, bits_a, bits_b)
+            if checks.has_product(a.device, bits_a, bits_b, tile):
+                return products.matmul(a, b, bits_a, bits_b, tile)
     return multiply_in_float64(a, b, bits_a, bits_b)
 
 

@@ -1,10 +1,14 @@
 """The small parts of benchmarks that figures rest on."""
 
 import pytest
+import torch
 
+from examples.gpt import Config
 from offchain.plot import Line, plot_lines
-from scripts.bench import breakdown, goals
+from scripts.bench import breakdown, goals, same_root
 from scripts.bench.dispute import Extent
+from scripts.bench.states import make_state
+from scripts.bench.steps import capture_program
 
 
 def test_clock__calls_inside_calls__count_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,3 +62,26 @@ def test_plot_lines__points_over_decades__lie_where_their_logarithms_do() -> Non
     (x0, y0), (x1, y1), (x2, y2) = places
     assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2) and y0 - y1 == pytest.approx(y1 - y2, abs=0.2)
     assert x0 < x1 < x2 and y0 > y1 > y2 and "growth" in svg
+
+
+def test_make_state__two_times__is_a_state_of_the_program() -> None:
+    program = capture_program(Config(17, 6, 1, 2, 8), 2, "float32")
+    first, second = (make_state(program, torch.device("cpu")) for _ in range(2))
+    for slot, a, b in zip(program.slots, first, second, strict=True):
+        assert tuple(a.shape) == slot.shape and torch.equal(a, b)
+        is_moment = slot.name.startswith("optimizer.")
+        assert not a.any() if is_moment else a.isfinite().all()
+    weights = [t for s, t in zip(program.slots, first) if s.name.endswith("weight") and t.dim() > 1]
+    assert weights and all(0 < w.abs().max() < 0.04 and w.std() > 0.01 for w in weights)
+
+
+def test_compute_root__thread_counts_and_policies__differ_only_in_policy() -> None:
+    shape = same_root.Shape(heads=2, vocabulary=17)
+    roots = {
+        policy: {
+            same_root.compute_root(device, (1, 8, 6, 2), policy, 2, shape)
+            for device in ("cpu:1", "cpu:2")
+        }
+        for policy in ("float32", "int8")
+    }
+    assert all(len(own) == 1 for own in roots.values()) and roots["float32"] != roots["int8"]

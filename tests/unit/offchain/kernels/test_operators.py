@@ -70,3 +70,25 @@ def test_compile_operator__folding_operator__leaves_no_quantised_fold(
 def test_is_exact__accumulator_beyond_53_bits__is_refused() -> None:
     assert fused.is_exact(22 + 15 - 2, 2**17)
     assert not fused.is_exact(23 + 23, 2**8)
+
+
+@pytest.mark.parametrize("fault", ["none", "last bit", "raises"])
+def test_whole_operator__kernel_that_is_wrong__is_left_for_stages(fault: str) -> None:
+    sample = make_sample("softmax", np.random.default_rng(0))
+    expected = execute_microcode(sample.instructions, sample.inputs, OUTSIDE, CPU)[-1]
+    calls = 0
+
+    def kernel(inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        if fault == "raises":
+            raise RuntimeError("no such target")
+        result = expected.clone()
+        if fault == "last bit":
+            result.view(torch.int32).view(-1)[0] ^= 1
+        return result
+
+    operator = operators.WholeOperator(kernel, sample.instructions, CPU)
+    for _ in range(2):
+        assert is_same(canonicalize(operator(sample.inputs, OUTSIDE)), expected)
+    assert calls == (3 if fault == "none" else 1)

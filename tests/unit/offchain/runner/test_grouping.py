@@ -65,6 +65,27 @@ def test_compute_groups__long_row__is_cut() -> None:
     assert max(sizes) == INSTRUCTIONS_MAX and sum(sizes) == count - 1
 
 
+def test_compute_groups__operator_that_takes_maps_in__is_joined_with_them() -> None:
+    single = {
+        1: make_map(Opcode.NEG, 0),
+        2: make_map(Opcode.QUANTIZE, 1),  # stands for an operator that is no chain
+    }
+    assert list(compute_groups([1, 2], single, {2})) == [1, 2]
+    asked: list[list[Opcode]] = []
+
+    def has_kernel(code: tuple[Instruction, ...]) -> bool:
+        asked.append([i.opcode for i in code])
+        return len(code) == 1 or accepts
+
+    accepts = False
+    assert list(compute_groups([1, 2], single, {2}, has_kernel)) == [1, 2]
+    accepts = True
+    groups = compute_groups([1, 2], single, {2}, has_kernel)
+    assert [i.opcode for i in groups[2].code] == [Opcode.NEG, Opcode.QUANTIZE]
+    assert list(groups) == [2] and groups[2].producers == (0,)
+    assert [Opcode.NEG, Opcode.QUANTIZE] in asked
+
+
 @pytest.mark.skipif(llvm.LLVM is None, reason="LLVM is not installed")
 @pytest.mark.parametrize("least", [0, chains.ELEMENTS_MIN])
 def test_run_step__grouped__equals_operators_one_by_one(

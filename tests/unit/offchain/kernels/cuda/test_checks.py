@@ -10,13 +10,14 @@ from tests.unit.offchain.kernels.cuda.device import DEVICE
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "LENGTH", 2**6)
-    checks.has_products.cache_clear()
+    checks.has_product.cache_clear()
     checks.has_trees.cache_clear()
 
 
 def test_has_products__wrong_in_one_element__is_false(monkeypatch: pytest.MonkeyPatch) -> None:
     right = products.matmul
-    assert checks._are_products_right((15, 15), DEVICE)
+    for tile in products.TILES:
+        assert checks._is_product_right(DEVICE, (22, 15), tile)
 
     def wrong(*arguments: object) -> torch.Tensor:
         result = right(*arguments)  # type: ignore[arg-type]
@@ -24,6 +25,7 @@ def test_has_products__wrong_in_one_element__is_false(monkeypatch: pytest.Monkey
         return result
 
     monkeypatch.setattr(products, "matmul", wrong)
+    assert not checks.has_product(DEVICE, 15, 15, products.TILE)
     assert not checks.has_products(DEVICE)
 
 
@@ -34,6 +36,7 @@ def test_has_products__kernel_that_does_not_compile__is_false(
         raise AttributeError("no such target")
 
     monkeypatch.setattr(products, "matmul", fail)
+    assert not checks.has_product(DEVICE, 15, 15, products.TILE)
     assert not checks.has_products(DEVICE)
 
 

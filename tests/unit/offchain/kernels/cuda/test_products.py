@@ -7,6 +7,7 @@ import torch
 from offchain.kernels import fused, int8
 from offchain.kernels.cuda import products
 from offchain.kernels.cuda.digits import STRIPE, compute_digits
+from offchain.kernels.cuda.products import TILES, Tile
 from offchain.kernels.maps import canonicalize
 from offchain.kernels.rounding import round_to_grid
 from tests.unit.offchain.kernels.cuda.device import DEVICE
@@ -15,8 +16,11 @@ from tests.unit.offchain.kernels.samples import is_same, make_floats
 BITS = [(15, 15), (14, 14), (8, 8), (15, 8), (8, 15), (11, 15), (22, 15), (14, 22), (8, 22)]
 
 
-def multiply(a: torch.Tensor, b: torch.Tensor, bits: tuple[int, int]) -> torch.Tensor:
-    return products.matmul(a.to(DEVICE), b.to(DEVICE), *bits).cpu()
+def multiply(
+    a: torch.Tensor, b: torch.Tensor, bits: tuple[int, int], tile: Tile | None = None
+) -> torch.Tensor:
+    tile = tile or products.choose_tile(a, b, *bits)
+    return products.matmul(a.to(DEVICE), b.to(DEVICE), *bits, tile).cpu()
 
 
 def multiply_in_float64(a: torch.Tensor, b: torch.Tensor, bits: tuple[int, int]) -> torch.Tensor:
@@ -44,12 +48,28 @@ def test_matmul__any_values_and_layout__equals_float64(bits: tuple[int, int], va
         assert is_same(result, multiply_in_float64(a, b, bits))
 
 
+@pytest.mark.parametrize("tile", TILES, ids=str)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (70, 17, 130), (65, 129, 1)])
-def test_matmul__tiles_that_are_not_full__equals_float64(shape: tuple[int, int, int]) -> None:
+def test_matmul__tiles_that_are_not_full__equals_float64(
+    shape: tuple[int, int, int], tile: Tile
+) -> None:
     m, k, n = shape
     generator = torch.Generator().manual_seed(m)
     a, b = torch.randn(m, k, generator=generator), torch.randn(n, k, generator=generator)
-    assert is_same(multiply(a, b, (15, 15)), multiply_in_float64(a, b, (15, 15)))
+    for bits in ((15, 15), (22, 8)):
+        assert is_same(multiply(a, b, bits, tile), multiply_in_float64(a, b, bits))
+
+
+def test_choose_tile__shapes__have_their_own() -> None:
+    def choose(rows: int, length: int, columns: int, bits: int = 15) -> Tile:
+        device = torch.device("meta")
+        a, b = torch.empty(rows, length, device=device), torch.empty(columns, length, device=device)
+        return products.choose_tile(a, b, bits, bits)
+
+    assert choose(8192, 8192, 8192) is products.LARGE_TILE
+    assert choose(8192, 768, 50304) is products.TILE
+    assert choose(1024, 64, 1024) is products.SHALLOW_TILE
+    assert choose(1024, 1024, 64) is products.NARROW_TILE
 
 
 @pytest.mark.parametrize("bits", [8, 15, 22])
