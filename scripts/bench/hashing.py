@@ -19,7 +19,7 @@ from offchain.runner.commitments import compute_tensor_root
 from protocol.types import Array
 from scripts.bench.goals import note
 
-MEBIBYTES = (1, 16, 64, 256)
+MEBIBYTES = {"cpu": (1, 16, 64, 256), "cuda": (16, 256, 2048)}
 REPETITIONS = 15
 Hashed = TypeVar("Hashed")
 
@@ -47,7 +47,7 @@ def _time(action: Callable[[Hashed], object], data: Hashed) -> float:
 def measure_hashing(device: str) -> list[HashFigure]:
     """Alternate the two; medians."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return [_measure(mebibytes, pool, device) for mebibytes in MEBIBYTES]
+        return [_measure(mebibytes, pool, device) for mebibytes in MEBIBYTES[device]]
 
 
 def _measure(mebibytes: int, pool: ThreadPoolExecutor, device: str) -> HashFigure:
