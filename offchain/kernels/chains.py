@@ -179,15 +179,17 @@ def _get_kernel(
         line = b.mul(b.add(b.mul(i, lengths[1]), j), lengths[2])
 
         def do_element(k: Any) -> None:
-            values = []
-            for leaf, base, s, kind, is_float in zip(leaves, bases, strides, inner, floats):
-                along = (e.i64(0), k, b.mul(k, s[2]))[kind]
-                values.append(e.load(leaf, e.f32 if is_float else e.i32, b.add(base, along)))
+            values, own = [], b.add(line, k)
+            for n, (leaf, base, s, kind) in enumerate(zip(leaves, bases, strides, inner)):
+                place = b.add(base, (e.i64(0), k, b.mul(k, s[2]))[kind])
+                # Read and written in the same words, else LLVM fears that elements meet others.
+                place = own if n == over else place
+                values.append(e.load(leaf, e.f32 if floats[n] else e.i32, place))
             results: list[Any] = []
             for step in steps:
                 operands = [results[o] if o >= 0 else values[~o] for o in step.operands]
                 results.append(emit_step(e, step, operands))
-            e.store(results[-1], out if over is None else leaves[over], b.add(line, k))
+            e.store(results[-1], out if over is None else leaves[over], own)
 
         e.loop(lengths[2], do_element)
 

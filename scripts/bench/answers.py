@@ -16,6 +16,7 @@ from offchain.runner.checkpoints import Checkpoints, compute_run_id
 from offchain.runner.commitments import compute_state_root, to_committed
 from offchain.runner.evidence import Evidence
 from protocol.instructions import Opcode
+from protocol.program import Program
 from protocol.types import Root, Seed, SegmentIndex, StepIndex
 from scripts.bench.goals import note
 from scripts.bench.peak import measure_peak, run_fresh
@@ -30,13 +31,19 @@ class AnswerFigure:
     """Seconds and bytes."""
 
     size: tuple[int, int, int, int]
-    step: float
+    segment_length: int
+    operators: int
+    elements: int  # of the tensor that is opened
     segment: float
     execute: float  # the segment again, with the root of every state
     trace: float  # of the step's operators
     open: float  # the operator's instructions, the element's tree, its accumulators
     step_peak: int
     answer_peak: int
+
+    @property
+    def step(self) -> float:
+        return self.segment / self.segment_length
 
     @property
     def answer(self) -> float:
@@ -47,7 +54,9 @@ class AnswerFigure:
         return 2 * self.segment + 3 * self.step
 
 
-def measure_size(size: tuple[int, int, int, int]) -> AnswerFigure:
+def measure_size(
+    size: tuple[int, int, int, int], segment_length: int = SEGMENT_LENGTH
+) -> AnswerFigure:
     """In this process."""
     prepared = prepare(size, "float32", torch.device("cpu"))
     stepper, state = prepared.stepper, prepared.state
@@ -60,20 +69,27 @@ def measure_size(size: tuple[int, int, int, int]) -> AnswerFigure:
         nonlocal state
         state, _ = stepper.run_step(state, StepIndex(0), is_donated=True)
         start = time.perf_counter()
-        for step in range(1, SEGMENT_LENGTH + 1):
+        for step in range(1, segment_length + 1):
             state, _ = stepper.run_step(state, StepIndex(step), is_donated=True)
         times["segment"] = time.perf_counter() - start
 
     step_peak = measure_peak(train)
     with tempfile.TemporaryDirectory() as folder:
-        run_id = compute_run_id(program, dataset.root, Root(bytes(32)), seed, SEGMENT_LENGTH)
+        run_id = compute_run_id(program, dataset.root, Root(bytes(32)), seed, segment_length)
         checkpoints = Checkpoints(Path(folder), program, run_id)
         checkpoints.write(SegmentIndex(0), state, compute_state_root(state))
-        evidence = Evidence(program, dataset, genesis, seed, 2, SEGMENT_LENGTH, checkpoints)
-        answer_peak = measure_peak(lambda: _answer(evidence, times))
+        evidence = Evidence(program, dataset, genesis, seed, 2, segment_length, checkpoints)
+        elements, operator, instruction = _find_largest_product(program)
+
+        def answer() -> None:
+            _answer(evidence, 2 * segment_length - 2, operator, instruction, times)
+
+        answer_peak = measure_peak(answer)
     return AnswerFigure(
         size,
-        times["segment"] / SEGMENT_LENGTH,
+        segment_length,
+        len(program.operators),
+        elements,
         times["segment"],
         times["execute"],
         times["trace"],
@@ -83,14 +99,18 @@ def measure_size(size: tuple[int, int, int, int]) -> AnswerFigure:
     )
 
 
-def _answer(evidence: Evidence, times: dict[str, float]) -> None:
-    program, step = evidence.program, 2 * SEGMENT_LENGTH - 2
-    products = [
+def _find_largest_product(program: Program) -> tuple[int, int, int]:
+    """(elements of its output, operator, instruction)."""
+    return max(
         (code[-1].size, j, next(n for n, i in enumerate(code) if i.opcode is Opcode.DOT))
         for j, code in enumerate(program.microcode)
         if any(i.opcode is Opcode.DOT for i in code)
-    ]
-    _, operator, instruction = max(products)
+    )
+
+
+def _answer(
+    evidence: Evidence, step: int, operator: int, instruction: int, times: dict[str, float]
+) -> None:
     start = time.perf_counter()
     evidence.step_tree(1)
     executed = time.perf_counter()

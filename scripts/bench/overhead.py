@@ -24,21 +24,35 @@ SEGMENTS = 3
 
 @dataclass(frozen=True)
 class OverheadFigure:
-    """Seconds, of SEGMENTS segments."""
+    """Seconds, of all segments."""
 
     size: tuple[int, int, int, int]
+    segments: int
+    segment_length: int
     state_bytes: int
     training: float
     hashing: float
     writing: float
 
     @property
+    def steps(self) -> int:
+        return self.segments * self.segment_length
+
+    @property
+    def committing(self) -> float:
+        return self.hashing + self.writing
+
+    @property
     def share(self) -> float:
         """Of the training time."""
-        return (self.hashing + self.writing) / self.training
+        return self.committing / self.training
 
 
-def measure_size(size: tuple[int, int, int, int]) -> OverheadFigure:
+def measure_size(
+    size: tuple[int, int, int, int],
+    segments: int = SEGMENTS,
+    segment_length: int = SEGMENT_LENGTH,
+) -> OverheadFigure:
     """Segments as `training.train` runs them, each part timed."""
     prepared = prepare(size, "float32", torch.device("cpu"))
     stepper, state = prepared.stepper, prepared.state
@@ -46,13 +60,13 @@ def measure_size(size: tuple[int, int, int, int]) -> OverheadFigure:
     seconds = [0.0, 0.0, 0.0]
     with tempfile.TemporaryDirectory() as folder:
         run_id = compute_run_id(
-            program, prepared.dataset.root, Root(bytes(32)), Seed(bytes(32)), SEGMENT_LENGTH
+            program, prepared.dataset.root, Root(bytes(32)), Seed(bytes(32)), segment_length
         )
         checkpoints = Checkpoints(Path(folder), program, run_id)
         state, _ = stepper.run_step(state, StepIndex(0), is_donated=True)
-        for segment in range(SEGMENTS):
+        for segment in range(segments):
             moments = [time.perf_counter()]
-            for step in range(segment * SEGMENT_LENGTH, (segment + 1) * SEGMENT_LENGTH):
+            for step in range(segment * segment_length, (segment + 1) * segment_length):
                 state, _ = stepper.run_step(state, StepIndex(step), is_donated=True)
             moments.append(time.perf_counter())
             root = compute_state_root(state)
@@ -62,7 +76,7 @@ def measure_size(size: tuple[int, int, int, int]) -> OverheadFigure:
             for part, (start, end) in enumerate(zip(moments, moments[1:])):
                 seconds[part] += end - start
     held = sum(tensor.numel() * tensor.element_size() for tensor in state)
-    return OverheadFigure(size, held, *seconds)
+    return OverheadFigure(size, segments, segment_length, held, *seconds)
 
 
 def format_table(figures: list[OverheadFigure]) -> str:
@@ -74,7 +88,7 @@ def format_table(figures: list[OverheadFigure]) -> str:
     ]
     for f in figures:
         times = (f.training, f.hashing, f.writing)
-        cells = " | ".join(f"{t / SEGMENTS * 1e3:.0f}" for t in times)
+        cells = " | ".join(f"{t / f.segments * 1e3:.0f}" for t in times)
         lines.append(
             f"| {' | '.join(map(str, f.size))} | {f.state_bytes / 1e6:.0f} | {cells} "
             f"| {f.share:.1%} |"
