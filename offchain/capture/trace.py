@@ -209,12 +209,12 @@ def _functionalize(
         _allow_non_fake_inputs=True,
     )(values, fields)
     for node in functional.graph.nodes:
-        _refuse_mutation(node)
+        _refuse_mutation(node, recorded)
     functional.graph.eliminate_dead_code()
     return functional
 
 
-def _refuse_mutation(node: fx.Node) -> None:
+def _refuse_mutation(node: fx.Node, recorded: fx.GraphModule) -> None:
     """A decomposition that writes in place would be lowered as if it did nothing."""
     schema = getattr(node.target, "_schema", None)
     if schema is None or not schema.is_mutable:
@@ -222,6 +222,13 @@ def _refuse_mutation(node: fx.Node) -> None:
     # Functionalisation ends by writing new values back to the inputs, which nothing reads.
     if node.target is torch.ops.aten.copy_.default and node.args[0].op == "placeholder":
         return
+    for cause in recorded.graph.nodes:  # complex numbers come about part by part, in place
+        value = cause.meta.get("val")
+        if isinstance(value, Tensor) and value.is_complex():
+            raise UnsupportedOperator(
+                f"{cause.target}: its result is {value.dtype}; a program holds float32 and "
+                f"integers only, write it in real parts{get_where(cause)}"
+            )
     raise UnsupportedOperator(f"{node.target}: writes in place{get_where(node)}")
 
 

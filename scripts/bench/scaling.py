@@ -147,7 +147,7 @@ def draw(
             [Line("committing", [(f.segment_length, 100 * f.share) for f in segments])],
         ),
         (
-            "seconds of a worker's answers to a dispute",
+            "seconds to answer a dispute",
             [
                 Line(name, [(_get_answer_extent(name, f), f.answer) for f in figures])
                 for name, figures in answered.items()

@@ -35,6 +35,14 @@ def use_median(y):
     return y.median(0).values.sum()
 
 
+def use_polar(y):
+    return torch.view_as_real(torch.polar(y, y)).sum()
+
+
+def use_fourier(y):
+    return torch.fft.fft(y).real.sum()
+
+
 def use_lgamma(y):
     return y.lgamma().sum()
 
@@ -43,7 +51,8 @@ def use_lgamma(y):
     ("function", "operation", "reason"),
     [
         (use_lgamma, "aten.lgamma.default", "the instruction set cannot express it"),
-        (use_lgamma, "aten.lgamma.default", "cannot express it"),
+        (use_polar, "aten.polar.default", "torch.complex64"),
+        (use_fourier, "aten._fft_r2c.default", "no lowering"),
         (use_double, "aten._to_copy.default", "torch.float64"),
         (use_item, "aten._local_scalar_dense.default", ""),
         (use_mask, "aten.index.Tensor", "no fixed shape"),
