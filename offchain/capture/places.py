@@ -66,7 +66,10 @@ def get_where(node: fx.Node) -> str:
 
 
 def get_short_path(path: str) -> str:
-    """The path from the working directory, or its last two parts where it lies elsewhere."""
+    """From the folder of packages, else from the working directory, else its last two parts."""
+    _, packages, inside = path.rpartition(os.sep + "site-packages" + os.sep)
+    if packages:
+        return inside
     here = os.getcwd() + os.sep
     if path.startswith(here):
         return path[len(here) :]

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from offchain.capture import UnsupportedOperator
+from offchain.capture.places import get_short_path
 
 
 class Model(nn.Module):
@@ -72,3 +73,11 @@ def test_capture__unsupported__names_operation_file_line_and_code(
     assert reason in message
     assert f"test_unsupported.py:{start + 1}" in message
     assert message.endswith(lines[1].strip())
+
+
+def test_get_short_path__package_or_elsewhere__says_nothing_of_this_machine(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    packages = tmp_path / "env" / "lib" / "site-packages"
+    assert get_short_path(str(packages / "library" / "model.py")) == "library/model.py"
+    assert get_short_path(str(tmp_path / "mine" / "model.py")) == "mine/model.py"
+    assert get_short_path("/one/two/three/model.py") == "three/model.py"
