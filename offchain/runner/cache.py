@@ -8,7 +8,7 @@ Value = TypeVar("Value")
 
 
 class BoundedCache(Generic[Value]):
-    """Keeps what was used last, up to `limit_bytes`; a value above the limit is not kept."""
+    """Keeps what was used last, up to `limit_bytes`, and the last value whatever its size."""
 
     def __init__(self, limit_bytes: int):
         self.limit_bytes = limit_bytes
@@ -26,10 +26,8 @@ class BoundedCache(Generic[Value]):
         """Hold a value, dropping those that were not used for longest."""
         if key in self._held:
             self.size_bytes -= self._held.pop(key)[1]
-        if size_bytes > self.limit_bytes:
-            return
         self._held[key] = (value, size_bytes)
         self.size_bytes += size_bytes
-        while self.size_bytes > self.limit_bytes:
+        while self.size_bytes > self.limit_bytes and len(self._held) > 1:
             _, (_, dropped_bytes) = self._held.popitem(last=False)
             self.size_bytes -= dropped_bytes

@@ -7,7 +7,8 @@ are compared on the operator's output.
 A dishonest run is one with another `Strategy`: all answers follow from what it computes.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from functools import partial
 
 from torch import Tensor
 
@@ -31,7 +32,7 @@ from protocol.merkle import Tree, compute_vector_tree
 from protocol.program import Program
 from protocol.types import Array, Root, Seed, SegmentIndex, StepIndex
 
-CACHE_BYTES = 2**29  # = 512 MiB, for states, traces and trees each
+CACHE_BYTES = 2**29  # = 512 MiB, or one value, for states, traces, microcode and trees each
 TREE_BYTES_PER_LEAF = 64
 
 
@@ -77,13 +78,7 @@ class Evidence:
 
     def step_tree(self, segment: int) -> Tree:
         """Over the roots of the states after each step of a segment."""
-        first = segment * self.segment_length
-        return self._keep_tree(
-            ("segment", segment),
-            lambda: compute_vector_tree(
-                [self.state_tree(first + i + 1).root for i in range(self.segment_length)]
-            ),
-        )
+        return self._keep_tree(("segment", segment), lambda: self._compute_step_tree(segment))
 
     def state_tree(self, step: int) -> Tree:
         """Over the tensor roots of the state before `step`."""
@@ -197,17 +192,47 @@ class Evidence:
             return stored
         return self.state_tree((segment + 1) * self.segment_length).root
 
+    def _compute_step_tree(self, segment: int) -> Tree:
+        first = segment * self.segment_length
+        roots = [
+            self._keep_tree(("state", step), partial(compute_state_tree, state)).root
+            for step, state in self._walk(first + 1, first + self.segment_length)
+        ]
+        return compute_vector_tree(roots)
+
     def _compute_state(self, step: int) -> Tensors:
         """The state before a step: cached, from a checkpoint, or by execution from there."""
-        start, found = step, self._find_state(step)
-        while found is None:
-            start = start - 1
-            found = self._find_state(start)
-        state = found
-        for s in range(start, step):
-            state, _ = self.stepper.run_step(state, StepIndex(s))
-            self._keep_state(s + 1, state)
+        ((_, state),) = self._walk(step, step)
         return state
+
+    def _walk(self, first: int, last: int) -> Iterator[tuple[int, Tensors]]:
+        """The states before each of these steps, each executed once.
+
+        As many as the cache has room for are kept, evenly spaced; the others are lost when the
+        next is asked for.
+        """
+        start, found = first, self._find_state(first)
+        while found is None:
+            start -= 1
+            found = self._find_state(start)
+        state, is_kept = found, True
+        room = self._states.limit_bytes // max(1, _count_bytes(state))
+        stride = -(-(last - start) // room) if room > 1 else last - start
+        # A lie may make a part of one state out of another's memory.
+        is_honest = type(self.stepper.strategy) is Strategy
+        for step in range(start, last):
+            if step >= first:
+                yield step, state
+            after = self._states.get(step + 1)
+            will_be_kept = after is not None or (last - step - 1) % stride == 0
+            if after is None:
+                is_lost = not (is_kept or will_be_kept) and is_honest
+                after, _ = self.stepper.run_step(state, StepIndex(step), is_donated=is_lost)
+                if will_be_kept:
+                    after = after if is_kept else _separate(after, state)
+                    self._keep_state(step + 1, after)
+            state, is_kept = after, will_be_kept
+        yield last, state
 
     def _find_state(self, step: int) -> Tensors | None:
         if step == 0:
@@ -251,6 +276,7 @@ class Evidence:
         state = self._compute_state(step)
         after, _ = self.stepper.run_step(state, StepIndex(step), observe)
         self._keep_state(step + 1, after)
+        self._keep_state(step, state)  # where there is room for one, it is this one
         self._traces.put(step, trace, _count_bytes(trace.values()))
         return trace
 
@@ -280,6 +306,12 @@ class Evidence:
             tree = compute()
             self._trees.put(key, tree, TREE_BYTES_PER_LEAF * tree.count)
         return tree
+
+
+def _separate(after: Tensors, before: Tensors) -> Tensors:
+    """The state after a step without memory of the one before, which others will overwrite."""
+    shared = {tensor.untyped_storage().data_ptr() for tensor in before}
+    return tuple(t.clone() if t.untyped_storage().data_ptr() in shared else t for t in after)
 
 
 def _count_bytes(tensors: Iterable[Tensor]) -> int:

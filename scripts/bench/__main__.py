@@ -6,6 +6,7 @@ fails is said so, and the others go on.
 """
 
 import argparse
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -68,6 +69,7 @@ def main() -> int:
     failed = 0
     for name in arguments.only or sections:
         print(f"\n{name}", flush=True)
+        os.sync()  # what a section wrote is not to be written during the next
         try:
             table = sections[name](arguments.device)
         except (Exception, SystemExit):

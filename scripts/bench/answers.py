@@ -2,7 +2,8 @@
 
 `python -m scripts.bench.answers` prints the table. The goal is twice the segment's training time
 plus three times one step's. The dispute goes down to the last accumulator of the matrix product
-with the largest output. Memory is the peak over that of a process that has trained the segment.
+with the largest output, in a step that has to be reached again where states are large. Memory is
+the peak over that of a process that has trained the segment.
 """
 
 import tempfile
@@ -23,7 +24,7 @@ from scripts.bench.peak import measure_peak, run_fresh
 from scripts.bench.steps import prepare
 
 SIZES = ((4, 128, 64, 16), (2, 256, 256, 4), (2, 768, 256, 4))
-SEGMENT_LENGTH = 16
+SEGMENT_LENGTH = 32
 
 
 @dataclass(frozen=True)

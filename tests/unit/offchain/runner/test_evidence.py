@@ -214,6 +214,47 @@ def test_evidence__with_checkpoints__reads_them_and_survives_damage(tmp_path: Pa
     assert evidence.slot_tree(StepIndex(5)).root == trained.roots[-1]
 
 
+@pytest.mark.parametrize("cache_bytes", [2**20, 0])
+def test_evidence__questions_of_a_dispute__execute_a_segment_twice_at_most(
+    cache_bytes: int, tmp_path: Path
+) -> None:
+    segments, length, step = 2, 6, StepIndex(9)
+    genesis = build_genesis()
+    train(PROGRAM, DATASET, genesis, SEED, segments, length, tmp_path)
+    run_id = compute_run_id(
+        PROGRAM, DATASET.root, execution.compute_state_root(genesis), SEED, length
+    )
+    checkpoints = Checkpoints(tmp_path, PROGRAM, run_id)
+    evidence = Evidence(
+        PROGRAM, DATASET, genesis, SEED, segments, length, checkpoints, cache_bytes=cache_bytes
+    )
+    executed = 0
+    run_step = evidence.stepper.run_step
+
+    def count(*arguments, **options):  # type: ignore[no-untyped-def]
+        nonlocal executed
+        executed += 1
+        return run_step(*arguments, **options)
+
+    evidence.stepper.run_step = count  # type: ignore[method-assign]
+    roots = evidence.step_tree(SegmentIndex(1))
+    assert executed == length
+    evidence.slot_tree(step)
+    evidence.operator_tree(step)
+    operator = PROGRAM.slots[HEAD].producer
+    for part in range(len(PROGRAM.microcode[operator])):
+        evidence.instruction_tree(step, operator)
+        evidence.tensor_tree(step, operator, part)
+    for slot in range(len(PROGRAM.slots)):
+        evidence.state_tensor_tree(step, slot)
+    assert length < executed <= 2 * length + 3
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence.stepper, "run_step", run_step)
+        fresh = Evidence(PROGRAM, DATASET, genesis, SEED, segments, length)
+        expected = [fresh.state_tree(StepIndex(s)).root for s in range(length + 1, 2 * length + 1)]
+        assert roots.root == compute_vector_tree(expected).root
+
+
 def test_evidence__kernel_that_differs_from_its_microcode__is_reported() -> None:
     evidence = make_evidence()
     operator = PROGRAM.slots[EMBEDDING].producer
