@@ -1,10 +1,13 @@
 """Settings that every test shares: the same examples in every run, on every machine."""
 
 import os
+import shutil
 
 import offchain  # noqa: F401  sets how PyTorch's threads wait, before PyTorch is loaded
 
 # isort: split
+import ape
+import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
@@ -25,3 +28,12 @@ settings.register_profile("default", parent=_COMMON, max_examples=100)
 settings.register_profile("quick", parent=_COMMON, max_examples=10)
 settings.register_profile("thorough", parent=_COMMON, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A home of its own for ape: processes that write one list of nodes garble it, for good."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    folder = config.rootpath / ".pytest_cache" / f"ape-{worker}"
+    shutil.rmtree(folder, ignore_errors=True)
+    ape.config.DATA_FOLDER = folder
+    os.environ["APE_DATA_FOLDER"] = str(folder)  # for what tests start
