@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from offchain.store.files import write_atomically
+from protocol.json_text import loads_bounded
 from protocol.types import Root
 
 SPEC_BYTES_MAX = 2**20  # = 1 MiB
@@ -59,7 +60,7 @@ def read_spec(path: Path) -> Spec:
     if (size := path.stat().st_size) > SPEC_BYTES_MAX:
         raise BadSpec(f"{path}: {size} bytes, at most {SPEC_BYTES_MAX} are expected")
     try:
-        content = json.loads(path.read_text())
+        content = loads_bounded(path.read_bytes())
         roots = [bytes.fromhex(content[f"{n}_root"]) for n in ("program", "genesis", "dataset")]
         records = content["records"]
     except (ValueError, KeyError, TypeError) as error:

@@ -16,10 +16,10 @@ where row-major and its `offset` where 0.
 """
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from protocol.json_text import TooDeep, loads_bounded
 from protocol.program import FORMAT_VERSION, Field, Input, Operator, Program, Slot
 from protocol.rejections import (
     DuplicateKey,
@@ -48,9 +48,6 @@ DEPTH_MAX = 7  # document, operators, operator, inputs, input, view, strides
 
 _DTYPE_NAMES = {dtype: dtype.name.lower() for dtype in Dtype}
 _DTYPES = {name: dtype for dtype, name in _DTYPE_NAMES.items()}
-# Possessive, and the closing quote optional, so that no text is scanned twice.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
 class _Repeated(dict[str, Any]):
@@ -122,7 +119,6 @@ def encode_program(program: Program) -> bytes:
 def decode_program(data: bytes) -> Program:
     """The program in a file, validated. Raises InvalidProgram, of which MalformedFile is one."""
     _check_size(data)
-    _check_depth(data)
     program = _read_program(_parse(data))
     validate(program)
     again = encode_program(program)
@@ -135,15 +131,6 @@ def decode_program(data: bytes) -> Program:
 def _check_size(data: bytes) -> None:
     if len(data) > FILE_BYTES_MAX:
         raise FileTooLarge(f"{len(data)} bytes, limit {FILE_BYTES_MAX}")
-
-
-def _check_depth(data: bytes) -> None:
-    """Refuse deep nesting before a parser recurses into it, by removing innermost pairs."""
-    brackets = _STRING.sub(b"", data).translate(None, _NO_BRACKETS)
-    for _ in range(DEPTH_MAX):
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    if brackets:
-        raise FileTooDeep(f"nested deeper than {DEPTH_MAX} levels, or brackets that do not match")
 
 
 def _parse(data: bytes) -> Any:
@@ -160,8 +147,10 @@ def _parse(data: bytes) -> Any:
         return repeated
 
     try:
-        return json.loads(data.decode("ascii"), object_pairs_hook=build)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        return loads_bounded(data, DEPTH_MAX, build, "ascii")
+    except TooDeep as error:
+        raise FileTooDeep(str(error)) from None
+    except ValueError as error:  # UnicodeDecodeError is one
         raise NotJson(f"no JSON text: {error}") from None
 
 

@@ -19,6 +19,7 @@ from offchain.chain.parameters import (
     build_tables,
 )
 from offchain.chain.records import Address
+from protocol.json_text import loads_bounded
 
 MANIFEST_VERSION = 2
 MANIFEST_BYTES_MAX = 2**16  # = 64 KiB; a manifest has about 6 KiB
@@ -151,10 +152,10 @@ def read_deployment(path: Path) -> Deployment:
     try:
         if (size := path.stat().st_size) > MANIFEST_BYTES_MAX:
             raise BadManifest(f"{path}: {size} bytes, a manifest has at most {MANIFEST_BYTES_MAX}")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = loads_bounded(path.read_bytes())
     except OSError as error:
         raise BadManifest(f"{path}: {error.strerror}; `crux deploy` writes it") from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadManifest(f"{path}: no JSON: {error}") from error
     try:
         return _build_deployment(path, content)

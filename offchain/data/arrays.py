@@ -1,6 +1,5 @@
 """NumPy and safetensors files, mapped into memory where they lie; nothing is ever unpickled."""
 
-import json
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from offchain.data.columns import check_dtype, collect
 from offchain.data.errors import UnusableData
+from protocol.json_text import loads_bounded
 from protocol.types import Array
 
 BLOCK_BYTES = 2**23  # = 8 MiB: unpacked at once
@@ -132,7 +132,7 @@ def read_safetensors(path: Path) -> dict[str, Array]:
             pass
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(length))
+            header = loads_bounded(file.read(length))
     except (SafetensorError, struct.error, ValueError) as error:
         raise UnusableData(f"{path}: no safetensors file: {error}") from error
     arrays = {}

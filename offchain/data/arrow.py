@@ -4,13 +4,13 @@ Columns of numbers, and of lists of numbers that all have one length, become fie
 and others are left out and named.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from offchain.data.columns import Data, build_data, check_dtype, collect
 from offchain.data.errors import UnusableData, import_optional
+from protocol.json_text import loads_bounded
 from protocol.types import Array
 
 STATE, SPLITS = "state.json", "dataset_dict.json"
@@ -29,7 +29,7 @@ def read_saved_dataset(path: Path, window: int | None = None) -> Data:
     arrow = import_optional("pyarrow", "pyarrow", f"{path}: reading a saved dataset")
     import_optional("pyarrow.compute", "pyarrow", f"{path}: reading a saved dataset")
     try:
-        state = json.loads((path / STATE).read_text())
+        state = loads_bounded((path / STATE).read_bytes())
         files = [path / item["filename"] for item in state["_data_files"]]
         moved = state.get("_indices_data_files")
         tables = [_open(arrow, file) for file in files]

@@ -5,7 +5,6 @@ run it belongs to and the state's root; whoever reads it re-hashes the tensors, 
 counts as missing.
 """
 
-import json
 import os
 import struct
 from hashlib import sha256
@@ -19,6 +18,7 @@ from offchain.kernels.reading import to_torch
 from offchain.runner.commitments import compute_state_root, to_committed
 from offchain.runner.plan import Tensors
 from protocol.execution import State
+from protocol.json_text import loads_bounded
 from protocol.program import Program
 from protocol.types import Root, SegmentIndex
 
@@ -117,7 +117,7 @@ def _read_header(path: Path) -> dict[str, str] | None:
             (length,) = struct.unpack("<Q", file.read(8))
             if length > HEADER_MAX:
                 return None
-            metadata = json.loads(file.read(length)).get("__metadata__", {})
+            metadata = loads_bounded(file.read(length)).get("__metadata__", {})
     except (OSError, struct.error, ValueError, AttributeError):
         return None
     return metadata if isinstance(metadata, dict) else None
