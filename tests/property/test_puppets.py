@@ -12,10 +12,11 @@ from hashlib import sha256
 from typing import Any
 
 import boa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import economy as eco
+from tests.audits import mine
 from tests.economy import Economy, Terms, compute_claim_tree, deploy_economy, deploy_game, open_game
 
 SECONDS = 20  # of each side of a game
@@ -72,7 +73,7 @@ class Coalition:
         economy, lottery = self.economy, self.economy.lottery
         if not self.auditors or economy.escrow.task_of(1).audit_budget < 2 * eco.AUDITS:
             return []
-        boa.env.evm.patch.block_number += eco.DELAY_BLOCKS + 1
+        mine(eco.DELAY_BLOCKS + 1)
         economy.beacon.fix(claim_id)
         lottery.draw(claim_id)
         drawn = [a for a in self.auditors if lottery.is_drawn(claim_id, a, 0)]
@@ -133,6 +134,7 @@ def plans(draw: st.DrawFn) -> list[tuple[list[str], bool, bool]]:
     budget=st.sampled_from([0, 3, 50, 997, 10_000]),
     auditors=st.integers(0, 3),
 )
+@example([([], True, True)] * 3, eco.MIN_STAKE, 5_000, 10_000, 3)  # the rare case, always
 def _play(plan, stake, burned_bps, budget, auditors):
     with boa.env.anchor():
         economy = deploy_economy(burned_bps=burned_bps, challenge_seconds=86_400)

@@ -125,5 +125,6 @@ def test_train__diverges__processes_name_the_operator_that_one_names(tmp_path: P
     alone = CliRunner(mix_stderr=False).invoke(main, arguments)
     assert alone.exit_code == 1 and "training diverged: NaN first appears in step" in alone.stderr
     done = run_processes(2, "offchain.cli", *arguments)
-    assert done.returncode != 0 and alone.stderr.strip() in done.stderr
+    error = alone.stderr.splitlines()[-1]  # the progress before it depends on the time
+    assert done.returncode != 0 and error.startswith("Error: ") and error in done.stderr
     assert not list_checkpoints(tmp_path / "run")
