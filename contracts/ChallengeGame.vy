@@ -156,8 +156,7 @@ def __init__(
 @external
 @view
 def game_of(game_id: uint256) -> IChallengeGame.Game:
-    self._check_game(game_id)
-    position: positions.Position = positions.unpack(self._positions[game_id])
+    position: positions.Position = positions.unpack(self._get_packed(game_id))
     trail: uint256 = self._trails[game_id]
     subject: subjects.Subject = self._get_subject(position.claim_id)
     indices: uint256[7] = empty(uint256[7])
@@ -192,8 +191,7 @@ def game_of(game_id: uint256) -> IChallengeGame.Game:
 @external
 @view
 def deadline_of(game_id: uint256) -> uint256:
-    self._check_game(game_id)
-    position: positions.Position = positions.unpack(self._positions[game_id])
+    position: positions.Position = positions.unpack(self._get_packed(game_id))
     if position.stage == ENDED:
         return 0
     subject: subjects.Subject = self._get_subject(position.claim_id)
@@ -281,7 +279,7 @@ def pick(
     position: positions.Position = self._begin(game_id, move, PICK, ANY_LEVEL)
     depth: uint256 = self._compute_depth(position.height)
     assert child < 1 << depth, "game: child out of range"
-    assert len(path) == depth, "game: wrong path length"
+    self._check_length(len(path), depth)
     root: bytes32 = merkle.compute_root_from_path(node, child, path)
     assert root == self._nodes[game_id], "game: child not under contested node"
     position.height -= depth
@@ -496,9 +494,9 @@ def prove(
 
 @external
 def timeout(game_id: uint256):
-    position: positions.Position = empty(positions.Position)
-    subject: subjects.Subject = empty(subjects.Subject)
-    position, subject = self._get_running(game_id)
+    position: positions.Position = self._get_undecided(game_id)
+    subject: subjects.Subject = self._get_subject(position.claim_id)
+    assert not subject.claim_slashed, "game: claim already slashed"
     allowance: uint256 = self._compute_allowance(
         position, self._compute_extra(position, subject)
     )
@@ -543,9 +541,9 @@ def _begin(
     """
     @notice Check that the move is the caller's to make, and charge its clock.
     """
-    position: positions.Position = empty(positions.Position)
-    subject: subjects.Subject = empty(subjects.Subject)
-    position, subject = self._get_running(game_id)
+    position: positions.Position = self._get_undecided(game_id)
+    subject: subjects.Subject = self._get_subject(position.claim_id)
+    assert not subject.claim_slashed, "game: claim already slashed"
     assert move == position.move, "game: stale move"
     by_challenger: bool = self._is_challenger_owing(position.stage)
     owing: address = subject.worker
@@ -556,15 +554,20 @@ def _begin(
         level == ANY_LEVEL or level == position.level
     ), "game: another move is owed"
     extra: uint256 = self._compute_extra(position, subject)
-    allowance: uint256 = self._compute_allowance(position, extra)
+    left: uint256 = position.worker_left
+    if by_challenger:
+        left = position.challenger_left
+    allowance: uint256 = clock.compute_allowance(left, minimum_move_seconds, extra)
     assert not clock.is_expired(position.since, block.timestamp, allowance), "clock: expired"
 
-    elapsed: uint256 = block.timestamp - position.since
+    # unsafe: time does not go back, moves end at 57
+    elapsed: uint256 = unsafe_sub(block.timestamp, position.since)
+    left = clock.compute_left(left, elapsed, extra)
     if by_challenger:
-        position.challenger_left = clock.compute_left(position.challenger_left, elapsed, extra)
+        position.challenger_left = left
     else:
-        position.worker_left = clock.compute_left(position.worker_left, elapsed, extra)
-    position.move += 1
+        position.worker_left = left
+    position.move = unsafe_add(position.move, 1)
     position.since = block.timestamp
     return position
 
@@ -695,26 +698,21 @@ def _read_subject(claim_id: uint256) -> ITaskEscrow.Subject:
 
 @internal
 @view
-def _check_game(game_id: uint256):
-    assert self._positions[game_id] != 0, "game: unknown game"
+def _get_packed(game_id: uint256) -> uint256:
+    """
+    @notice A known game's position, as it is stored.
+    """
+    word: uint256 = self._positions[game_id]
+    assert word != 0, "game: unknown game"
+    return word
 
 
 @internal
 @view
 def _get_undecided(game_id: uint256) -> positions.Position:
-    self._check_game(game_id)
-    position: positions.Position = positions.unpack(self._positions[game_id])
+    position: positions.Position = positions.unpack(self._get_packed(game_id))
     assert position.stage != ENDED, "game: ended"
     return position
-
-
-@internal
-@view
-def _get_running(game_id: uint256) -> (positions.Position, subjects.Subject):
-    position: positions.Position = self._get_undecided(game_id)
-    subject: subjects.Subject = self._get_subject(position.claim_id)
-    assert not subject.claim_slashed, "game: claim already slashed"
-    return position, subject
 
 
 @internal
@@ -768,6 +766,12 @@ def _check_count(count: uint256, limit: uint256):
 
 @internal
 @pure
+def _check_length(length: uint256, expected: uint256):
+    assert length == expected, "game: wrong path length"
+
+
+@internal
+@pure
 def _compute_depth(height: uint256) -> uint256:
     """
     @notice Generations that the next round goes down: all rounds that are left, as even as can be.
@@ -807,7 +811,7 @@ def _link(
     depth: uint256 = self._compute_depth(height)
     assert len(nodes) == 1 << depth, "game: wrong number of nodes"
     root: bytes32 = merkle.compute_root_from_descendants(nodes)
-    assert len(path) == height - depth, "game: wrong path length"
+    self._check_length(len(path), height - depth)
     ancestor: bytes32 = merkle.compute_root_from_path(leaf, index, path)
     assert ancestor == nodes[index >> len(path)], "game: leaf not under root"
     return root
@@ -818,7 +822,7 @@ def _link(
 def _is_leaf(
     root: bytes32, count: uint256, index: uint256, leaf: bytes32, path: DynArray[bytes32, 20]
 ) -> bool:
-    assert descriptor.is_height(len(path), count), "game: wrong path length"
+    self._check_length(len(path), merkle.compute_height(count))
     return merkle.compute_root_from_path(leaf, index, path) == root
 
 
@@ -970,7 +974,7 @@ def _check_state(
     """
     is_first: bool = (segment == 0 and step == 0)
     if is_first or agreed.state_root == empty(bytes32):
-        assert len(agreed.state_path) == 0, "game: wrong path length"
+        self._check_length(len(agreed.state_path), 0)
         if is_first:
             return subject.genesis_root
         return empty(bytes32)
@@ -1001,7 +1005,7 @@ def _check_accumulator(
     @notice The accumulator before the contested chunk; zero, which is not read, before the first.
     """
     if chunk == 0:
-        assert len(agreed.accumulator_path) == 0, "game: wrong path length"
+        self._check_length(len(agreed.accumulator_path), 0)
         return empty(bytes32)
     found: bool = self._is_leaf(
         chunk_root,

@@ -32,4 +32,6 @@ def compute_left(left: uint256, elapsed: uint256, extra: uint256) -> uint256:
     """
     @notice The budget after a move that took `elapsed`; the extra time is not charged.
     """
-    return left - min(left, max(elapsed, extra) - extra)
+    # unsafe: no more is taken away than there is
+    charged: uint256 = unsafe_sub(max(elapsed, extra), extra)
+    return unsafe_sub(left, min(left, charged))

@@ -45,12 +45,15 @@ def compute_height(count: uint256) -> uint256:
     """
     @notice The smallest d with 2**d >= count: the height of a tree over `count` leaves.
     """
-    height: uint256 = 0
-    for _: uint256 in range(64):
-        if (1 << height) >= count:
-            break
-        height = unsafe_add(height, 1)
-    return height
+    # The bits of count - 1, halving the place where the highest one may be.
+    rest: uint256 = max(count, 1) - 1
+    height: uint256 = convert(rest >= 2**32, uint256) << 5
+    height |= convert((rest >> height) >= 2**16, uint256) << 4
+    height |= convert((rest >> height) >= 2**8, uint256) << 3
+    height |= convert((rest >> height) >= 2**4, uint256) << 2
+    height |= convert((rest >> height) >= 2**2, uint256) << 1
+    height |= convert((rest >> height) >= 2, uint256)
+    return height + convert(rest != 0, uint256)
 
 
 @internal
