@@ -47,8 +47,9 @@ class Group:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # After an error the others may be in the middle of an exchange that nobody will finish.
-        if error is None:
+        # After an error the others may be in the middle of an exchange that nobody will finish,
+        # which nccl would wait for; gloo's threads may abort the process unless they end first.
+        if error is None or self.device.type != "cuda":
             dist.destroy_process_group()
 
     @property
