@@ -20,15 +20,15 @@ CPU = torch.device("cpu")
 
 
 def get_entries(names: list[str]) -> list[Entry]:
-    """The models of those names."""
-    entries = list(plain.ENTRIES)
+    """The models of those names; of two with one name, the plain one."""
+    known = {entry.name: entry for entry in plain.ENTRIES}
     try:
         from scripts.zoo import pretrained
     except ImportError:  # requirements-zoo.txt is not installed
         pass
     else:
-        entries += pretrained.ENTRIES
-    return [entry for entry in entries if entry.name in names]
+        known = {entry.name: entry for entry in pretrained.ENTRIES} | known
+    return [known[name] for name in names if name in known]
 
 
 def compute_root(entry: Entry, group: Group | None) -> str:
