@@ -822,7 +822,7 @@ def _link(
 def _is_leaf(
     root: bytes32, count: uint256, index: uint256, leaf: bytes32, path: DynArray[bytes32, 20]
 ) -> bool:
-    self._check_length(len(path), merkle.compute_height(count))
+    assert descriptor.is_height(len(path), count), "game: wrong path length"
     return merkle.compute_root_from_path(leaf, index, path) == root
 
 

@@ -12,8 +12,8 @@ from typing import Any
 # Possessive, and the closing quote optional, so that no text is scanned twice.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(sorted(set(range(256)) - set(b"[]{}")))
-
 _INNERMOST = re.compile(rb"\[\]|\{\}")
+
 DEPTH_MAX = 32  # levels of objects and lists in one another
 
 Pairs = list[tuple[str, Any]]

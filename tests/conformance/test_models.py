@@ -7,9 +7,11 @@ from scripts.zoo.entry import Entry
 from scripts.zoo.measure import DIFFERENCE_MAX, measure
 
 STEPS = 6
+# Batch normalisation over two rows: a difference of 3e-5 in the first step is 5e-3 in the sixth.
+SENSITIVE = ["ResNet"]
 
 
-def check(entry: Entry, difference_max: float) -> None:
+def check(entry: Entry, difference_max: float = 2e-3) -> None:
     row = measure(entry, STEPS)
     assert not row.failure, row.failure
     assert row.same_bits and row.same_portable
@@ -23,7 +25,7 @@ def check(entry: Entry, difference_max: float) -> None:
 
 @pytest.mark.parametrize("entry", plain.ENTRIES, ids=lambda entry: entry.name)
 def test_model__plain_torch__trains_like_pytorch(entry: Entry) -> None:
-    check(entry, 2e-3)
+    check(entry)
 
 
 def get_pretrained() -> list[Entry]:
@@ -37,4 +39,7 @@ def get_pretrained() -> list[Entry]:
 @pytest.mark.long
 @pytest.mark.parametrize("entry", get_pretrained(), ids=lambda entry: entry.name)
 def test_model__of_transformers__trains_like_pytorch(entry: Entry) -> None:
-    check(entry, DIFFERENCE_MAX)
+    if entry.name in SENSITIVE:
+        check(entry, DIFFERENCE_MAX)
+    else:
+        check(entry)
